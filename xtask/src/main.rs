@@ -1,0 +1,2 @@
+//! Tasks of the workshop: `cargo xtask test` and its parts.
+fn main() {}
