@@ -17,6 +17,7 @@
 //! ```
 
 mod address;
+mod batch;
 mod card;
 mod error;
 mod id;
@@ -26,10 +27,11 @@ mod redacted;
 mod time;
 
 pub use address::{Address, BadAddress, SrempAddress, Wire};
+pub use batch::{Batch, MemoryRecords};
 pub use card::{Card, InviteToken};
 pub use error::{ErrorKind, HasKind};
 pub use id::{BadId, ContactId, LetterId, RouteId, SaveId};
 pub use letter::{Body, Letter, Protection, ReceiptKind};
-pub use record::{Change, RecordFault, Records, Space};
+pub use record::{Change, Record, RecordFault, Records, Space};
 pub use redacted::Redacted;
 pub use time::{Mono, Now, Wall};

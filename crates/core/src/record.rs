@@ -35,6 +35,9 @@ impl fmt::Debug for Change {
     }
 }
 
+/// One record found: its key and its content.
+pub type Record = (Vec<u8>, Vec<u8>);
+
 /// The records as the machine's last changes left them.
 ///
 /// A shell that gathers several steps into one transaction shows each step the changes of those
@@ -56,7 +59,7 @@ pub trait Records {
         prefix: &[u8],
         after: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RecordFault>;
+    ) -> Result<Vec<Record>, RecordFault>;
 
     /// How many records start with `prefix`.
     ///
