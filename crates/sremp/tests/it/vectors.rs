@@ -1,0 +1,3 @@
+//! The test vectors of the profile.
+
+mod ratchet;
