@@ -1,4 +1,12 @@
 //! Tests of the crate through its public interface.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that goes wrong ends by panic"
+)]
+
 mod fixed_rng;
 mod vectors;
