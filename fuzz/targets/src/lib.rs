@@ -1,0 +1,18 @@
+//! What the fuzzer feeds: one function a decoder.
+//!
+//! Each takes any bytes and must neither panic nor take long; what it could read, it checks against
+//! what the decoder promises. The same functions run under libFuzzer (`cargo xtask fuzz`, the wrappers
+//! in `fuzz/fuzz_targets`) and, over the inputs kept in `fuzz/corpus`, in the normal tests.
+//!
+//! A new target is a function here, a line in [`TARGETS`], a wrapper, a `[[bin]]` in `fuzz/Cargo.toml`
+//! and a folder of seeds; the tests say which of them is missing.
+
+mod vocabulary;
+
+pub use vocabulary::address;
+
+/// A target: its name and what it does with any bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets, by name.
+pub const TARGETS: &[Target] = &[("address", address)];
