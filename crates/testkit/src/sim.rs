@@ -18,6 +18,7 @@ mod host;
 mod link;
 mod network;
 mod queue;
+mod run;
 mod trace;
 mod world;
 

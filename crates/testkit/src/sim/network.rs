@@ -6,8 +6,8 @@ use crate::{
         Addr, Host, HostInput, LinkFaults, NodeId, StreamId, World,
         link::{End, Piece},
         queue::{Action, Life},
+        run::Luck as _,
         trace::Detail,
-        world::Luck as _,
     },
 };
 use rand::RngExt as _;
