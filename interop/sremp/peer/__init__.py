@@ -1,0 +1,1 @@
+"""An independent SREMP peer, written from docs/protocols/sremp.md alone."""
