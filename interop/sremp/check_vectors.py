@@ -1,7 +1,8 @@
 """Runs the SREMP vectors on this peer: noise, identity, msgpack, pqxdh, ratchet, chunks, verification.
 
-`python check_vectors.py` reads ../../vectors/sremp, or $WAYPOST_VECTORS/sremp. A file that is missing, a case of an
-unknown shape and an expected value that nothing here computes are failures.
+`python check_vectors.py [FILE ..]` (names without .json; all of these if none) reads ../../vectors/sremp, or
+$WAYPOST_VECTORS/sremp. A file that is missing, a case of an unknown shape and an expected value that nothing here
+computes are failures.
 """
 
 import hashlib
@@ -468,7 +469,7 @@ def held_items(case, found):
 
 def main():
     failures = 0
-    for name in FILES:
+    for name in sys.argv[1:] or FILES:
         cases = json.loads((folder() / f"{name}.json").read_text())["cases"]
         bad = 0
         for case in cases:

@@ -1,0 +1,3 @@
+//! Tests against independent peers.
+
+mod sremp;
