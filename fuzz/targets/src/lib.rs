@@ -5,14 +5,26 @@
 //! in `fuzz/fuzz_targets`) and, over the inputs kept in `fuzz/corpus`, in the normal tests.
 //!
 //! A new target is a function here, a line in [`TARGETS`], a wrapper, a `[[bin]]` in `fuzz/Cargo.toml`
-//! and a folder of seeds; the tests say which of them is missing.
+//! and a folder of seeds; the tests say which of them is missing. The seeds are written by
+//! `cargo run -p waypost-fuzz-targets --example seeds`.
 
-mod vocabulary;
+pub mod keyring;
+pub mod sremp;
+pub mod vocabulary;
 
+pub use keyring::{keyring, sealed_file};
+pub use sremp::{endpoint, identity, message};
 pub use vocabulary::address;
 
 /// A target: its name and what it does with any bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, by name.
-pub const TARGETS: &[Target] = &[("address", address)];
+pub const TARGETS: &[Target] = &[
+    ("address", address),
+    ("endpoint", endpoint),
+    ("identity", identity),
+    ("keyring", keyring),
+    ("message", message),
+    ("sealed_file", sealed_file),
+];
