@@ -12,6 +12,7 @@ pub mod padding;
 #[doc(hidden)]
 pub mod probe;
 mod ratchet;
+pub mod select;
 
 pub use crypto::{ed25519, x25519};
 pub use error::{Error, ErrorCode};

@@ -3,6 +3,7 @@
 mod identity;
 mod msgpack;
 mod ratchet;
+mod selection;
 
 /// The name of the error a case must end with.
 fn code<T>(result: Result<T, waypost_sremp::Error>) -> Result<T, &'static str> {
