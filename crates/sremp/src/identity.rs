@@ -109,6 +109,12 @@ impl SignedIdentity {
             .map_err(|_| Error::Proof(ErrorCode::IdSig))?;
         Identity::of(self.clone(), data)
     }
+
+    /// Reads one that was verified before it was put into our own records.
+    pub(crate) fn trusted(self) -> Result<Identity, Error> {
+        let data = decode(&self.verified)?;
+        Identity::of(self, data)
+    }
 }
 
 fn signed_content(verified: &[u8]) -> Vec<u8> {
@@ -144,6 +150,26 @@ impl Identity {
             return Err(Error::Limit("relays"));
         }
         Ok(Self { signed, data, dr_key, relays })
+    }
+
+    /// Whether the peer of a connection is who this identity says: its static key is the Noise key
+    /// (13), it is not ourselves (20), and it is who was dialled (20). SREMP 4.1, profile SR-4.1.1a, SR-4.1.1b.
+    ///
+    /// # Errors
+    /// NOISE_KEY_MISMATCH or AUTH, the first that applies.
+    pub fn check_peer(
+        &self,
+        noise_static: &PublicKey,
+        own: &ContactId,
+        dialled: Option<&ContactId>,
+    ) -> Result<(), Error> {
+        if self.noise_key() != *noise_static {
+            return Err(Error::Proof(ErrorCode::NoiseKeyMismatch));
+        }
+        if self.key() == *own || dialled.is_some_and(|dialled| *dialled != self.key()) {
+            return Err(Error::Proof(ErrorCode::Auth));
+        }
+        Ok(())
     }
 
     /// Whose it is: the one identifier, for ever. SREMP 3.1.6.

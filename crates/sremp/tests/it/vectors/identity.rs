@@ -1,15 +1,23 @@
 //! SR-3.1a to SR-3.1.5c
 
 use super::code;
-use waypost_sremp::{Identity, SignedIdentity, ed25519::Signature, identity::RelayRef, msgpack::Blob};
-use waypost_testkit::vectors::{self, Outcome, Part};
+use waypost_core::{Batch, MemoryRecords, Wall};
+use waypost_sremp::{
+    Identity, SignedIdentity,
+    ed25519::Signature,
+    identity::RelayRef,
+    msgpack::Blob,
+    trust::{Offer, book},
+};
+use waypost_testkit::vectors::{self, Case, Outcome, Part};
 
 /// SR-3.1b, SR-3.1.1, SR-3.1.2a, SR-3.1.2b, SR-3.1.4a, SR-3.1.4b, SR-3.1.5a
 #[test]
 fn identities_are_judged_as_stated() {
     for case in vectors::load("sremp", "identity.json") {
         if case.has("input.offers") {
-            continue; // The trust store's, run beside it.
+            offers(&case);
+            continue;
         }
         let read = code(signed(&case.input()).verify());
         match case.outcome() {
@@ -19,6 +27,44 @@ fn identities_are_judged_as_stated() {
                 assert_says(&identity, &expect);
             }
         }
+    }
+}
+
+/// SR-3.1a, SR-3.1.4b, SR-3.1.5a, SR-3.1.5c, SR-3.2a: identities given one after the other to one trust store.
+fn offers(case: &Case) {
+    let expect = case.expect();
+    expect.only(&["results", "version", "forked", "noise_changed", "verified"]);
+    let mut records = MemoryRecords::default();
+    let mut key = None;
+    let mut results = Vec::new();
+    for part in case.input().only(&["offers"]).list("offers") {
+        results.push(match signed(&part).verify() {
+            Err(error) => error.code().name(),
+            Ok(identity) => {
+                key = Some(identity.key());
+                offer(&mut records, &identity)
+            }
+        });
+    }
+    let expected: Vec<_> = expect.list("results").iter().map(|result| result.str("")).collect();
+    assert_eq!(results, expected, "{case}");
+    let row = book::row(&records, &key.unwrap()).unwrap().unwrap();
+    assert_eq!(row.version(), expect.u64("version"), "{case}");
+    assert_eq!(row.forked, expect.bool("forked"), "{case}");
+    assert_eq!(row.noise_changed, expect.bool("noise_changed"), "{case}");
+    assert_eq!(*row.identity.signed().verified, expect.hex("verified"), "{case}");
+}
+
+fn offer(records: &mut MemoryRecords, identity: &Identity) -> &'static str {
+    let mut batch = Batch::new(records);
+    let offer = book::take(&mut batch, identity, Wall::from_millis(1), false).unwrap();
+    let changes = batch.into_changes();
+    records.apply(changes);
+    match offer {
+        Offer::New(_) => "new",
+        Offer::Updated { .. } => "updated",
+        Offer::Same(_) => "same",
+        Offer::Carrier(_) | Offer::Stale | Offer::Forked(_) => offer.accepted().unwrap_err().name(),
     }
 }
 
