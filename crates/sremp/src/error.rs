@@ -25,6 +25,9 @@ pub enum Error {
     /// A sealed message that cannot be opened.
     #[error("cannot be opened: {0}")]
     Crypto(ErrorCode),
+    /// Content too large for a session the other side has not answered yet: it waits for the answer.
+    #[error("waits for the other side's first answer")]
+    Unanswered,
     /// What the caller gave cannot be right.
     #[error("bad input: {0}")]
     BadInput(&'static str),
@@ -42,6 +45,7 @@ impl Error {
         match self {
             Self::Malformed(_) | Self::BadInput(_) => ErrorCode::Malformed,
             Self::Limit(_) => ErrorCode::Limit,
+            Self::Unanswered => ErrorCode::TooLarge,
             Self::Misbehaved(code) | Self::Proof(code) | Self::Refused(code) | Self::Crypto(code) => *code,
             Self::Records(_) | Self::Internal(_) => ErrorCode::Internal,
         }
@@ -85,6 +89,7 @@ impl HasKind for Error {
             Self::Records(_) => ErrorKind::Environment,
             Self::Internal(_) => ErrorKind::Internal,
             Self::Limit(_) => ErrorKind::Limit,
+            Self::Unanswered => ErrorKind::Unreachable,
             Self::Proof(_) => ErrorKind::Security,
             Self::Malformed(_) | Self::Crypto(_) => ErrorKind::PeerFault,
             Self::Misbehaved(C::Timeout) => ErrorKind::Unreachable,

@@ -3,16 +3,19 @@
 //! Keys are kept as their 64-byte seed (d, z) and expanded when used: the expanded key is 38 times
 //! as long and expanding costs less than one Diffie-Hellman step.
 
-use crate::{Error, ErrorCode};
+use crate::{
+    Error, ErrorCode,
+    msgpack::{Field, Reader, Writer},
+};
 use libcrux_ml_kem::mlkem768::{self, MlKem768Ciphertext, MlKem768PublicKey};
 use rand_core::CryptoRng;
 use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Length of an encapsulation key.
-pub const KEM_KEY_LEN: usize = 1184;
+const KEM_KEY_LEN: usize = 1184;
 /// Length of a ciphertext.
-pub const KEM_CIPHERTEXT_LEN: usize = 1088;
+const KEM_CIPHERTEXT_LEN: usize = 1088;
 
 /// The seed (d, z) of a key pair.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -41,10 +44,15 @@ impl KemSeed {
         KemKey(Box::new(mlkem768::generate_key_pair(self.0).pk().to_owned()))
     }
 
+    /// The expanded decapsulation key.
+    pub(crate) fn expanded(&self) -> Zeroizing<[u8; 2400]> {
+        let (private, _) = mlkem768::generate_key_pair(self.0).into_parts();
+        Zeroizing::new(private.into())
+    }
+
     /// The shared secret inside `ciphertext`. A ciphertext for another key gives another secret, not an error.
     pub(crate) fn decapsulate(&self, ciphertext: &KemCiphertext) -> Zeroizing<[u8; 32]> {
-        let (private, _) = mlkem768::generate_key_pair(self.0).into_parts();
-        let private = Zeroizing::new(<[u8; 2400]>::from(private));
+        let private = self.expanded();
         let secret = mlkem768::decapsulate(&(&*private).into(), &MlKem768Ciphertext::from(&*ciphertext.0));
         Zeroizing::new(secret)
     }
@@ -110,6 +118,26 @@ impl KemCiphertext {
 impl fmt::Debug for KemCiphertext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KemCiphertext(..)")
+    }
+}
+
+impl Field for KemKey {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        Field::read(reader).map(Self::from_bytes)
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.bin(self.as_bytes());
+    }
+}
+
+impl Field for KemCiphertext {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        Field::read(reader).map(Self::from_bytes)
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.bin(self.as_bytes());
     }
 }
 

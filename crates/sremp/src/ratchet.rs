@@ -271,6 +271,11 @@ impl From<SmallOrder> for Error {
     }
 }
 
+/// Whether bytes have the form of a type-2 blob.
+pub(crate) fn is_formed(blob: &[u8]) -> bool {
+    Sealed::parse(blob).is_ok()
+}
+
 /// A type-2 blob cut into its parts.
 struct Sealed<'a> {
     header: &'a SealedHeader,

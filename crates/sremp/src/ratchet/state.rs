@@ -100,11 +100,11 @@ impl Ratchet {
             ("nr", number(self.receiving.as_ref().map_or(0, |chain| chain.number))),
         ];
         values.extend(self.peer.iter().map(|peer| ("dhr", peer.0.as_bytes().to_vec())));
-        for chain in &self.sending {
+        if let Some(chain) = &self.sending {
             values.push(("hks", chain.header_key.0.to_vec()));
             values.push(("cks", chain.key.as_bytes().to_vec()));
         }
-        for chain in &self.receiving {
+        if let Some(chain) = &self.receiving {
             values.push(("hkr", chain.header_key.0.to_vec()));
             values.push(("ckr", chain.key.as_bytes().to_vec()));
         }

@@ -4,19 +4,19 @@ use rand_core::{Infallible, TryCryptoRng, TryRng};
 use std::collections::VecDeque;
 
 /// Gives the values it was made of, one for each draw of the value's length.
-pub struct FixedRng(VecDeque<Vec<u8>>);
+pub(crate) struct FixedRng(VecDeque<Vec<u8>>);
 
 impl FixedRng {
-    pub fn new(values: impl IntoIterator<Item = Vec<u8>>) -> Self {
+    pub(crate) fn new(values: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self(values.into_iter().collect())
     }
 
     /// Puts a value in front of the others.
-    pub fn push_front(&mut self, value: Vec<u8>) {
+    pub(crate) fn push_front(&mut self, value: Vec<u8>) {
         self.0.push_front(value);
     }
 
-    pub fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.0.len()
     }
 }

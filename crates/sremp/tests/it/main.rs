@@ -9,4 +9,7 @@
 )]
 
 mod fixed_rng;
+mod people;
+mod ratchet;
+mod vault;
 mod vectors;

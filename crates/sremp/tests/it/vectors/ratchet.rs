@@ -1,10 +1,11 @@
 //! `ratchet.json`: conversations step by step, padding and key derivation.
 
+use super::assert_error;
 use crate::fixed_rng::FixedRng;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use waypost_core::Wall;
-use waypost_sremp::{Error, Ratchet, RatchetStart, probe, x25519::Secret};
+use waypost_sremp::{Ratchet, RatchetStart, probe, x25519::Secret};
 use waypost_testkit::vectors::{Case, Outcome, Part, load};
 
 /// SR-5b SR-5c SR-5d SR-5i
@@ -51,13 +52,6 @@ fn content(part: &Part<'_>) -> Vec<u8> {
             vec![u8::try_from(repeat.u64("byte")).expect("a byte"); usize::try_from(repeat.u64("count")).unwrap()]
         }
         None => part.hex("content"),
-    }
-}
-
-fn assert_error<T>(result: Result<T, Error>, name: &str, place: &str) {
-    match result {
-        Ok(_) => panic!("{place}: {name} expected, but it went well"),
-        Err(error) => assert_eq!(error.code().name(), name, "{place}"),
     }
 }
 

@@ -1,0 +1,5 @@
+//! Sessions and prekeys as records.
+
+mod bad_input;
+mod prekeys;
+mod sessions;
