@@ -1,13 +1,8 @@
-//! What the parts need and a bare machine lacks: cargo's tools, Debian's packages, the peers' Python.
+//! What the parts need and a bare machine lacks: cargo's tools and Debian's packages.
 
 use crate::{parts::found, process, workspace::Workspace};
 use anyhow::{Context, Result, bail};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Mutex,
-};
+use std::{fs, process::Command, sync::Mutex};
 
 /// A tool that cargo installs.
 pub(crate) struct Tool {
@@ -31,7 +26,7 @@ type Need = (&'static str, &'static str);
 
 /// For building: OpenSSL below SQLCipher wants the last two.
 const BUILD: [Need; 4] = [("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("perl", "perl")];
-/// For the independent peers. (That `python3 -m venv` works is looked at apart.)
+/// For the independent peers.
 const PEERS: [Need; 1] = [("python3", "python3")];
 
 impl Tool {
@@ -61,49 +56,17 @@ pub(crate) fn build_needs() -> Result<()> {
     debian(&BUILD)
 }
 
-/// The Python with what the independent peers in `interop/` need; nothing if there are none.
-///
-/// Their `requirements.txt` go into one virtual environment, made anew when one of them changes.
-pub(crate) fn peers(workspace: &Workspace) -> Result<Option<PathBuf>> {
-    let mut requirements: Vec<PathBuf> = match fs::read_dir(workspace.root.join("interop")) {
-        Ok(entries) => entries
-            .map(|entry| Ok(entry?.path().join("requirements.txt")))
-            .collect::<Result<Vec<_>>>()
-            .context("cannot read the folder interop")?,
-        Err(_) => return Ok(None),
-    };
-    requirements.retain(|file| file.is_file());
-    requirements.sort();
+/// What the independent peers in `interop/` are started with; their tests install the rest themselves.
+pub(crate) fn peers(workspace: &Workspace) -> Result<()> {
+    if !workspace.root.join("interop").is_dir() {
+        return Ok(());
+    }
     debian(&PEERS)?;
-    let folder = workspace.target.join("peers/python");
-    let python = folder.join("bin/python");
-    let wanted = requirements.iter().map(fs::read_to_string).collect::<Result<String, _>>()?;
-    let stamp = folder.join("installed");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted)
-        && process::answers(Command::new(&python).arg("--version"))
-    {
-        return Ok(Some(python));
+    // Debian's Python comes without what makes a working environment.
+    if process::answers(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        return Ok(());
     }
-    eprintln!("      making the Python environment of the peers");
-    environment(&folder)?;
-    if !requirements.is_empty() {
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        for file in &requirements {
-            pip.arg("--requirement").arg(file);
-        }
-        process::must(&mut pip)?;
-    }
-    fs::write(&stamp, wanted)?;
-    Ok(Some(python))
-}
-
-/// An empty virtual environment in `folder`.
-fn environment(folder: &Path) -> Result<()> {
-    if !process::answers(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
-        apt(&["python3-venv", "python3-pip"])?;
-    }
-    process::must(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))
+    apt(&["python3-venv"])
 }
 
 /// Installs the packages of the needs that the machine lacks.

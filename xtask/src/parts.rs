@@ -131,15 +131,13 @@ fn plain(ok: bool) -> Outcome {
 
 fn nextest(workspace: &Workspace) -> Result<Outcome> {
     install::build_needs()?;
+    install::peers(workspace)?;
     install::NEXTEST.ensure(workspace)?;
     // The runner keeps its files below the root, wherever cargo builds.
     let junit = workspace.root.join("target/nextest/default/junit.xml");
     remove_if_there(&junit)?;
     let mut run = workspace.cargo(["nextest", "run", "--no-fail-fast"]);
     run.args(TESTS);
-    if let Some(python) = install::peers(workspace)? {
-        run.env("WAYPOST_PYTHON", python);
-    }
     let ok = process::succeeds(&mut run)?;
     let tests = match fs::read_to_string(&junit) {
         Ok(text) => read_junit(&text).context("the test runner's junit.xml has another form than known")?,
