@@ -13,11 +13,20 @@ use std::{
 };
 use waypost_core::Wall;
 use waypost_fuzz_targets::{
+    connection::{INITIATOR, RESPONDER},
     keyring::{PASSPHRASE, PURPOSE},
+    ratchet::conversation,
     sremp::SIGNER,
 };
 use waypost_keyring::{KdfCost, Keyring, Passphrase, sealed};
-use waypost_sremp::{Message, ed25519::SigningKey};
+use waypost_sremp::{
+    IdentityDraft, Message, TrustRow,
+    ed25519::SigningKey,
+    noise::{Initiator, NoiseKeys, Responder},
+    trust::{Fork, VerifiedVia},
+    version::OWN_HEADER,
+    x25519::{PublicKey, Secret},
+};
 use waypost_testkit::vectors;
 
 /// Larger inputs slow the fuzzer down and teach it nothing that a smaller one does not.
@@ -28,6 +37,13 @@ fn main() {
     messages();
     identities();
     keyrings();
+    invitations();
+    trust_rows();
+    streams();
+    handshakes();
+    for (id, blob) in conversation().unwrap().1 {
+        keep("ratchet_blob", &format!("message-{id}"), &[&id.to_be_bytes()[..], &blob].concat());
+    }
 }
 
 /// Keeps one input.
@@ -114,16 +130,79 @@ fn keyrings() {
     }
 }
 
+/// Every text of the vectors that is meant to be scanned.
+fn invitations() {
+    for case in vectors::load("sremp", "verification.json") {
+        let mut number = 0;
+        each_text(case.root().value(), &mut |text| {
+            if text.starts_with("sremp") {
+                number += 1;
+                keep("invitation", &format!("{}-{number}", case.id()), text.as_bytes());
+            }
+        });
+    }
+}
+
+fn trust_rows() {
+    let now = Wall::from_millis(1_790_000_000_000);
+    let draft = IdentityDraft::new("Ada", PublicKey([1; 32]), PublicKey([2; 32]), 7, now);
+    let identity = draft.sign(&SigningKey::from_bytes(&SIGNER)).unwrap();
+    let mut row = TrustRow::new(identity.clone(), now);
+    keep("trust_row", "unknown", &row.encode());
+    row.verify(VerifiedVia::Number);
+    row.noise_changed = true;
+    keep("trust_row", "verified", &row.encode());
+    row.fork = Some(Fork { first: identity.signed().clone(), second: identity.signed().clone() });
+    row.forked = true;
+    keep("trust_row", "forked", &row.encode());
+}
+
+fn streams() {
+    keep("frames", "three", &[1, 0, 1, 0xaa, 0, 3, 1, 2, 3, 0, 2, 4, 5]);
+    keep("frames", "in-pieces", &[3, 0, 5, 1, 2, 3, 4, 5, 0, 1, 7]);
+    keep("frames", "empty-one", &[2, 0, 1, 9, 0, 0]);
+    keep("frames", "cut-short", &[5, 0, 9, 1, 2]);
+    keep("chunks", "two-in-order", &[0, 1, 0, 2, 0, 9, 1, 1, 1, 2, 0, 9]);
+    keep("chunks", "mixed", &[0, 1, 1, 3, 1, 0, 0, 2, 0, 1, 0, 4, 0, 1, 0, 3, 1, 0, 0, 1, 2, 3, 0, 1]);
+    keep("chunks", "late", &[0, 1, 0, 3, 0, 1, 29, 1, 1, 3, 0, 1, 31, 1, 2, 3, 0, 1]);
+    keep("chunks", "large", &[0, 1, 0, 64, 255, 255, 0, 1, 1, 64, 255, 255, 0, 1, 2, 64, 255, 255]);
+}
+
+/// A whole connection, as each side sees it.
+fn handshakes() {
+    let [[a, b], [c, d]] = [INITIATOR, RESPONDER].map(|secrets| secrets.map(Secret::from_bytes));
+    let header = OWN_HEADER.to_bytes();
+    let (initiator, msg1) = Initiator::start(&NoiseKeys::new(a), b, &header).unwrap();
+    let responder = Responder::start(&NoiseKeys::new(c), d, &header).unwrap();
+    let (responder, msg2) = responder.read_msg1(&msg1, &header).unwrap();
+    let (msg3, mut to_responder) = initiator.read_msg2(&msg2, &header).unwrap().finish(None).unwrap();
+    let mut to_initiator = responder.read_msg3(&msg3).unwrap();
+    let framed = |message: &[u8]| [&[0, message.len() as u8][..], message].concat();
+
+    let mut seen = [&header[..], &framed(&msg1), &framed(&msg3)].concat();
+    keep("handshake", "without-a-message", &seen);
+    to_responder.seal(b"a message", &mut seen).unwrap();
+    to_responder.seal(b"another", &mut seen).unwrap();
+    keep("handshake", "at-the-responder", &seen);
+    let mut seen = [&header[..], &framed(&msg2)].concat();
+    to_initiator.seal(b"an answer", &mut seen).unwrap();
+    keep("handshake", "at-the-initiator", &seen);
+}
+
 /// Calls `take` with every text of hexadecimal digits below `value`, as bytes.
 fn each_bytes(value: &Value, take: &mut impl FnMut(&[u8])) {
-    match value {
-        Value::String(text) => {
-            if let Some(bytes) = bytes_of(text) {
-                take(&bytes);
-            }
+    each_text(value, &mut |text| {
+        if let Some(bytes) = bytes_of(text) {
+            take(&bytes);
         }
-        Value::Array(values) => values.iter().for_each(|value| each_bytes(value, take)),
-        Value::Object(values) => values.values().for_each(|value| each_bytes(value, take)),
+    });
+}
+
+fn each_text(value: &Value, take: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(text) => take(text),
+        Value::Array(values) => values.iter().for_each(|value| each_text(value, take)),
+        Value::Object(values) => values.values().for_each(|value| each_text(value, take)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

@@ -8,12 +8,16 @@
 //! and a folder of seeds; the tests say which of them is missing. The seeds are written by
 //! `cargo run -p waypost-fuzz-targets --example seeds`.
 
+pub mod connection;
 pub mod keyring;
+pub mod ratchet;
 pub mod sremp;
 pub mod vocabulary;
 
+pub use connection::{chunks, frames, handshake};
 pub use keyring::{keyring, sealed_file};
-pub use sremp::{endpoint, identity, message};
+pub use ratchet::ratchet_blob;
+pub use sremp::{endpoint, identity, invitation, message, trust_row};
 pub use vocabulary::address;
 
 /// A target: its name and what it does with any bytes.
@@ -22,9 +26,15 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All targets, by name.
 pub const TARGETS: &[Target] = &[
     ("address", address),
+    ("chunks", chunks),
     ("endpoint", endpoint),
+    ("frames", frames),
+    ("handshake", handshake),
     ("identity", identity),
+    ("invitation", invitation),
     ("keyring", keyring),
     ("message", message),
+    ("ratchet_blob", ratchet_blob),
     ("sealed_file", sealed_file),
+    ("trust_row", trust_row),
 ];

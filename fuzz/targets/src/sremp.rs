@@ -1,10 +1,11 @@
 //! Decoders of `waypost-sremp`.
 
 use waypost_sremp::{
-    Message, SignedIdentity,
+    Invitation, Message, SignedIdentity, TrustRow,
     ed25519::SigningKey,
     endpoint::{Endpoint, Host},
     msgpack::Blob,
+    verification::VerificationCode,
 };
 
 /// Who signs the identities of the target, so that the fuzzer gets behind the signature.
@@ -45,5 +46,25 @@ pub fn endpoint(data: &[u8]) {
     }
     if let Ok(host) = text.parse::<Host>() {
         assert_eq!(host.to_string(), text);
+    }
+}
+
+/// Invitations and codes to scan: what is read is shown, perhaps shorter, and reads back the same.
+pub fn invitation(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    if let Ok(invitation) = text.parse::<Invitation>() {
+        let shown = invitation.to_string();
+        assert!(shown.len() <= text.len());
+        assert_eq!(shown.parse::<Invitation>().as_ref(), Ok(&invitation));
+    }
+    if let Ok(code) = text.parse::<VerificationCode>() {
+        assert_eq!(code.to_string().parse::<VerificationCode>(), Ok(code));
+    }
+}
+
+/// The record of a contact: what is read is written so that it reads back the same.
+pub fn trust_row(data: &[u8]) {
+    if let Ok(row) = TrustRow::decode(data) {
+        assert_eq!(TrustRow::decode(&row.encode()).as_ref(), Ok(&row));
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails by a panic")]
 
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::{
     collections::BTreeSet,
     fs,
@@ -48,5 +49,15 @@ fn every_target_has_its_wrapper_its_binary_and_its_corpus() {
         assert!(manifest.contains(&path), "fuzz/Cargo.toml lacks {path}");
         let wrapper = fs::read_to_string(fuzz().join(format!("fuzz_targets/{name}.rs"))).unwrap();
         assert!(wrapper.contains(&format!("waypost_fuzz_targets::{name}(data)")), "fuzz_targets/{name}.rs");
+    }
+}
+
+#[test]
+fn the_conversation_of_the_ratchet_target_is_taken_in_any_order() {
+    let (mut ratchet, mut blobs) = waypost_fuzz_targets::ratchet::conversation().unwrap();
+    blobs.reverse();
+    let mut rng = ChaCha20Rng::from_seed([1; 32]);
+    for (id, blob) in blobs {
+        ratchet.decrypt(waypost_fuzz_targets::ratchet::NOW, id, &blob, &mut rng).unwrap();
     }
 }
