@@ -3,7 +3,7 @@
 use super::{Field, Reader, Writer};
 use crate::Error;
 
-/// A struct of the profile. Written by [`record!`](crate::msgpack::record).
+/// A struct of the profile. Written by the macro `record!`.
 pub trait Record: Sized {
     /// Reads the map: known keys in any order, unknown ones skipped.
     ///
