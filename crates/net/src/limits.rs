@@ -14,15 +14,16 @@ pub struct ConnectionLimits {
     /// Accepted ones of one host, IPv4 address or IPv6 /64, half-open or not. Above the half-open
     /// bound of a network, so that it never decides before that does.
     pub per_host: usize,
-    /// Accepted ones in all; with the buffers of one it bounds the memory.
-    pub accepted: usize,
+    /// Accepted ones of strangers, in all; with the buffers of one it bounds the memory. Contacts
+    /// always find room.
+    pub strangers: usize,
     /// Dialled ones in all.
     pub dialled: usize,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { half_open_per_network: 64, half_open: 1024, per_host: 128, accepted: 2048, dialled: 1024 }
+        Self { half_open_per_network: 64, half_open: 1024, per_host: 128, strangers: 512, dialled: 1024 }
     }
 }
 
@@ -35,8 +36,8 @@ pub struct Gate {
 
 #[derive(Debug, Default)]
 struct Counts {
-    accepted: usize,
     half_open: usize,
+    strangers: usize,
     half_open_by_network: HashMap<IpAddr, usize>,
     by_host: HashMap<IpAddr, usize>,
 }
@@ -52,25 +53,22 @@ impl Gate {
         let (host, network) = (host(from), network(from));
         let mut counts = self.counts();
         let count = |map: &HashMap<IpAddr, usize>, key| map.get(&key).copied().unwrap_or(0);
-        if counts.accepted >= self.limits.accepted
-            || counts.half_open >= self.limits.half_open
+        if counts.half_open >= self.limits.half_open
             || count(&counts.half_open_by_network, network) >= self.limits.half_open_per_network
             || count(&counts.by_host, host) >= self.limits.per_host
         {
             return None;
         }
-        counts.accepted += 1;
         counts.half_open += 1;
         *counts.half_open_by_network.entry(network).or_default() += 1;
         *counts.by_host.entry(host).or_default() += 1;
         drop(counts);
-        Some(Permit { gate: self.clone(), host, network, half_open: true })
+        Some(Permit { gate: self.clone(), host, network, standing: Standing::HalfOpen })
     }
 
-    /// How many are inside, and how many of them are half-open.
-    pub fn inside(&self) -> (usize, usize) {
-        let counts = self.counts();
-        (counts.accepted, counts.half_open)
+    /// How many are half-open.
+    pub fn half_open(&self) -> usize {
+        self.counts().half_open
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -85,17 +83,40 @@ pub struct Permit {
     gate: Gate,
     host: IpAddr,
     network: IpAddr,
-    half_open: bool,
+    standing: Standing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    HalfOpen,
+    Identified,
+    Stranger,
 }
 
 impl Permit {
     /// The peer's identity is verified: it no longer counts as half-open.
     pub fn identified(&mut self) {
-        if std::mem::take(&mut self.half_open) {
+        if self.standing == Standing::HalfOpen {
+            self.standing = Standing::Identified;
             let mut counts = self.gate.counts();
             counts.half_open = counts.half_open.saturating_sub(1);
             leave(&mut counts.half_open_by_network, self.network);
         }
+    }
+
+    /// The peer is no contact. Gives whether there is room for one more of them.
+    pub fn stranger(&mut self) -> bool {
+        self.identified();
+        let mut counts = self.gate.counts();
+        if self.standing == Standing::Stranger {
+            return true;
+        }
+        if counts.strangers >= self.gate.limits.strangers {
+            return false;
+        }
+        counts.strangers += 1;
+        self.standing = Standing::Stranger;
+        true
     }
 }
 
@@ -103,8 +124,10 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.identified();
         let mut counts = self.gate.counts();
-        counts.accepted = counts.accepted.saturating_sub(1);
         leave(&mut counts.by_host, self.host);
+        if self.standing == Standing::Stranger {
+            counts.strangers = counts.strangers.saturating_sub(1);
+        }
     }
 }
 
@@ -157,9 +180,9 @@ mod tests {
                 None => break,
             }
         }
-        assert_eq!(gate.inside(), (1025, 1024));
+        assert_eq!((permits.len(), gate.half_open()), (1025, 1024));
         permits.clear();
-        assert_eq!(gate.inside(), (0, 0));
+        assert_eq!(gate.half_open(), 0);
         assert!(gate.counts().by_host.is_empty() && gate.counts().half_open_by_network.is_empty());
     }
 
@@ -173,15 +196,23 @@ mod tests {
 
     #[test]
     fn bounds_the_connections_of_one_host_even_when_identified() {
-        let gate = Gate::new(ConnectionLimits { per_host: 2, accepted: 3, ..ConnectionLimits::default() });
-        let admit = |address| {
-            let mut permit = gate.admit(ip(address))?;
-            permit.identified();
-            Some(permit)
-        };
-        let _held = [admit("192.0.2.1").unwrap(), admit("192.0.2.1").unwrap()];
-        assert!(admit("192.0.2.1").is_none());
-        let _third = admit("192.0.2.2").unwrap();
-        assert!(admit("192.0.2.3").is_none(), "three in all");
+        let gate = Gate::new(ConnectionLimits { per_host: 2, ..ConnectionLimits::default() });
+        let mut permits = vec![gate.admit(ip("192.0.2.1")).unwrap(), gate.admit(ip("192.0.2.1")).unwrap()];
+        permits.iter_mut().for_each(Permit::identified);
+        assert!(gate.admit(ip("192.0.2.1")).is_none());
+        permits.push(gate.admit(ip("192.0.2.2")).unwrap());
+        permits.remove(0);
+        assert!(gate.admit(ip("192.0.2.1")).is_some());
+    }
+
+    #[test]
+    fn bounds_strangers_but_not_contacts() {
+        let gate = Gate::new(ConnectionLimits { strangers: 1, ..ConnectionLimits::default() });
+        let mut permits: Vec<_> = (0..3).map(|_| gate.admit(ip("192.0.2.1")).unwrap()).collect();
+        assert!(permits[0].stranger() && permits[0].stranger());
+        permits[1].identified();
+        assert!(!permits[2].stranger());
+        permits.remove(0);
+        assert!(permits[1].stranger());
     }
 }

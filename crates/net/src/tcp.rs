@@ -1,22 +1,24 @@
 //! TCP: listening, and dialling a host that may have several addresses.
 
 use crate::Error;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use waypost_core::SrempAddress;
 
 /// Connections the system completes before we accept them.
-const BACKLOG: u32 = 1024;
+const BACKLOG: i32 = 1024;
 /// Addresses of one name that are tried; more is somebody's joke.
 const ADDRESSES: usize = 6;
 /// Between two tries of one name's addresses (RFC 8305, 8: 250 ms).
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Listens. Port 0 takes a free one, [`TcpListener::local_addr`] tells which.
+/// Listens. Port 0 takes a free one, [`TcpListener::local_addr`] tells which. An IPv6 address takes
+/// IPv6 only, on every system, so that `0.0.0.0` and `::` can share a port.
 ///
 /// # Errors
 /// [`Error::Listen`].
@@ -25,12 +27,17 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     // A listener must come up again although connections of its last life linger.
     #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 /// Connects to a host within a time that covers looking up its name too. Of several addresses the
@@ -92,6 +99,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn listens_on_both_families_of_one_port() {
+        let v4 = listen("0.0.0.0:0".parse().unwrap()).unwrap();
+        let port = v4.local_addr().unwrap().port();
+        listen(format!("[::]:{port}").parse().unwrap()).unwrap();
+    }
+
+    #[tokio::test]
     async fn says_that_nobody_answers() {
         let port = listen("127.0.0.1:0".parse().unwrap()).unwrap().local_addr().unwrap().port();
         let error = dial(&to(&format!("127.0.0.1:{port}")), Duration::from_secs(5)).await.unwrap_err();
@@ -110,7 +124,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn gives_up_in_time_on_an_address_that_never_answers() {
         // A listener whose queue is full does not answer; the time is virtual.
-        let socket = TcpSocket::new_v4().unwrap();
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = socket.listen(1).unwrap();
         let address = listener.local_addr().unwrap();
