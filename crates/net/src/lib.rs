@@ -3,6 +3,7 @@
 mod clock;
 mod error;
 pub mod limits;
+pub mod sremp;
 pub mod tcp;
 
 pub use clock::Clock;

@@ -76,6 +76,7 @@
 //! ```
 
 pub mod chunk;
+mod close_reason;
 pub mod connection;
 pub mod content;
 mod crypto;
@@ -87,6 +88,7 @@ pub mod invitation;
 mod kdf;
 mod kem;
 mod link;
+mod link_id;
 pub mod message;
 pub mod msgpack;
 pub mod noise;
@@ -103,12 +105,14 @@ pub mod vault;
 pub mod verification;
 pub mod version;
 
+pub use close_reason::CloseReason;
 pub use connection::Connection;
 pub use crypto::{ed25519, x25519};
 pub use error::{Error, ErrorCode};
 pub use identity::{Identity, IdentityDraft, SignedIdentity};
 pub use invitation::Invitation;
 pub use kem::{KemCiphertext, KemKey, KemSeed};
+pub use link_id::LinkId;
 pub use message::Message;
 pub use pqxdh::SessionId;
 pub use ratchet::{Ratchet, RatchetStart};

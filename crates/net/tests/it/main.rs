@@ -1,0 +1,17 @@
+//! Tests of the drivers over sockets of this machine.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that goes wrong ends by panic"
+)]
+
+mod conversation;
+mod flood;
+mod handshake;
+mod memory;
+mod node;
+mod raw;
+mod slow;
