@@ -11,18 +11,22 @@ use std::{
     fs,
     path::Path,
 };
-use waypost_core::Wall;
+use waypost_core::{Body, InviteToken, Letter, LetterId, ReceiptKind, Wall};
 use waypost_fuzz_targets::{
     connection::{INITIATOR, RESPONDER},
     keyring::{PASSPHRASE, PURPOSE},
+    peer,
     ratchet::conversation,
     sremp::SIGNER,
+    vault,
 };
 use waypost_keyring::{KdfCost, Keyring, Passphrase, sealed};
 use waypost_sremp::{
     IdentityDraft, Message, TrustRow,
+    content::{Content, Receipt, Text},
     ed25519::SigningKey,
     noise::{Initiator, NoiseKeys, Responder},
+    probe,
     trust::{Fork, VerifiedVia},
     version::OWN_HEADER,
     x25519::{PublicKey, Secret},
@@ -41,6 +45,11 @@ fn main() {
     trust_rows();
     streams();
     handshakes();
+    contents();
+    vaults();
+    for (target, seed) in ["connection", "listener"].into_iter().zip(peer::seeds().unwrap()) {
+        keep(target, "conversation", &seed);
+    }
     for (id, blob) in conversation().unwrap().1 {
         keep("ratchet_blob", &format!("message-{id}"), &[&id.to_be_bytes()[..], &blob].concat());
     }
@@ -187,6 +196,46 @@ fn handshakes() {
     let mut seen = [&header[..], &framed(&msg2)].concat();
     to_initiator.seal(b"an answer", &mut seen).unwrap();
     keep("handshake", "at-the-initiator", &seen);
+}
+
+/// A letter of every kind, and what other clients send.
+fn contents() {
+    let (to, now) = (LetterId::from_bytes([9; 16]), Wall::from_millis(1_790_000_000_000));
+    let bodies = [
+        Body::Text { text: "hello".into() },
+        Body::Reply { to, text: "yes".into() },
+        Body::Reaction { to, emoji: "+".into() },
+        Body::Edit { to, text: "hullo".into() },
+        Body::Delete { to },
+        Body::Receipt { receipt: ReceiptKind::Delivered, letters: vec![to; 3] },
+        Body::Profile { name: "Ada".into(), card: None },
+        Body::File { name: "a.png".into(), size: 7, media_type: "image/png".into(), sha256: "0a".repeat(32) },
+        Body::Unknown { name: "poll".into(), bytes: "81a161c3".into() },
+    ];
+    let mut contents: Vec<Content> = bodies
+        .into_iter()
+        .map(|body| Content::Letter { letter: Letter { id: to, sent: now, body }, token: Some(InviteToken([3; 16])) })
+        .collect();
+    contents.push(Content::Text(Text { id: 1, sent: now, text: "hello".into(), reply_to: Some(2), letter: Some(to) }));
+    contents.push(Content::Receipt(Receipt { kind: ReceiptKind::Read, message_ids: vec![1, 2] }));
+    contents.extend([Content::Null, Content::End]);
+    for (number, content) in contents.into_iter().enumerate() {
+        let bytes = content.encode().unwrap();
+        keep("content", &number.to_string(), &bytes);
+        keep("padding", &number.to_string(), &probe::pad(&bytes).unwrap());
+    }
+}
+
+fn vaults() {
+    let world = vault::world().unwrap();
+    for (number, (sender, id, blob)) in world.blobs.iter().enumerate() {
+        keep("sealed_blob", &number.to_string(), &[&[*sender][..], &id.to_be_bytes(), blob].concat());
+    }
+    let name = |number: usize| number.to_string();
+    world.initial_messages.iter().enumerate().for_each(|(number, seed)| keep("initial_message", &name(number), seed));
+    world.record_seeds().iter().enumerate().for_each(|(number, seed)| keep("vault_records", &name(number), seed));
+    let prekeys = world.prekey_seeds().unwrap();
+    prekeys.iter().enumerate().for_each(|(number, seed)| keep("prekeys", &name(number), seed));
 }
 
 /// Calls `take` with every text of hexadecimal digits below `value`, as bytes.

@@ -10,14 +10,19 @@
 
 pub mod connection;
 pub mod keyring;
+pub mod peer;
+pub mod people;
 pub mod ratchet;
 pub mod sremp;
+pub mod vault;
 pub mod vocabulary;
 
 pub use connection::{chunks, frames, handshake};
 pub use keyring::{keyring, sealed_file};
-pub use ratchet::ratchet_blob;
-pub use sremp::{endpoint, identity, invitation, message, trust_row};
+pub use peer::{connection, listener};
+pub use ratchet::{padding, ratchet_blob};
+pub use sremp::{content, endpoint, identity, invitation, message, trust_row};
+pub use vault::{initial_message, prekeys, sealed_blob, vault_records};
 pub use vocabulary::address;
 
 /// A target: its name and what it does with any bytes.
@@ -27,14 +32,22 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("address", address),
     ("chunks", chunks),
+    ("connection", connection),
+    ("content", content),
     ("endpoint", endpoint),
     ("frames", frames),
     ("handshake", handshake),
     ("identity", identity),
+    ("initial_message", initial_message),
     ("invitation", invitation),
     ("keyring", keyring),
+    ("listener", listener),
     ("message", message),
+    ("padding", padding),
+    ("prekeys", prekeys),
     ("ratchet_blob", ratchet_blob),
+    ("sealed_blob", sealed_blob),
     ("sealed_file", sealed_file),
     ("trust_row", trust_row),
+    ("vault_records", vault_records),
 ];

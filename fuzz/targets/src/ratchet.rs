@@ -1,12 +1,9 @@
 //! Sealed messages of `waypost-sremp`, given to a ratchet in the middle of a conversation.
 
+use crate::people::NOW;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::sync::OnceLock;
-use waypost_core::Wall;
 use waypost_sremp::{Ratchet, RatchetStart, probe, x25519::Secret};
-
-/// When everything here happens.
-pub const NOW: Wall = Wall::from_millis(1_790_000_000_000);
 
 /// Blobs with their message ids, as they arrived.
 pub type Blobs = Vec<(u64, Vec<u8>)>;
@@ -46,4 +43,11 @@ pub fn conversation() -> Option<(Ratchet, Blobs)> {
     blobs.push((4, a.encrypt(4, b"on a new chain", &mut rng).ok()?));
     blobs.push((5, a.encrypt(5, &[7; 300], &mut rng).ok()?));
     Some((b, blobs))
+}
+
+/// Padded content: what is taken was padded so and not otherwise.
+pub fn padding(data: &[u8]) {
+    if let Ok(content) = probe::unpad(data) {
+        assert_eq!(probe::pad(&content).as_deref(), Ok(data));
+    }
 }

@@ -2,6 +2,7 @@
 
 use waypost_sremp::{
     Invitation, Message, SignedIdentity, TrustRow,
+    content::Content,
     ed25519::SigningKey,
     endpoint::{Endpoint, Host},
     msgpack::Blob,
@@ -66,5 +67,14 @@ pub fn invitation(data: &[u8]) {
 pub fn trust_row(data: &[u8]) {
     if let Ok(row) = TrustRow::decode(data) {
         assert_eq!(TrustRow::decode(&row.encode()).as_ref(), Ok(&row));
+    }
+}
+
+/// What a ratchet message says: what can be written again reads back the same.
+pub fn content(data: &[u8]) {
+    let content = Content::decode(data);
+    assert!(content.text_len() <= data.len());
+    if let Ok(written) = content.encode() {
+        assert_eq!(Content::decode(&written), content);
     }
 }

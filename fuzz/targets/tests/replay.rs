@@ -58,6 +58,15 @@ fn the_conversation_of_the_ratchet_target_is_taken_in_any_order() {
     blobs.reverse();
     let mut rng = ChaCha20Rng::from_seed([1; 32]);
     for (id, blob) in blobs {
-        ratchet.decrypt(waypost_fuzz_targets::ratchet::NOW, id, &blob, &mut rng).unwrap();
+        ratchet.decrypt(waypost_fuzz_targets::people::NOW, id, &blob, &mut rng).unwrap();
+    }
+}
+
+#[test]
+fn the_blobs_of_the_vault_targets_are_taken() {
+    let world = waypost_fuzz_targets::vault::world().unwrap();
+    assert_eq!(world.blobs.len(), 3);
+    for (sender, id, blob) in &world.blobs {
+        assert!(world.open(*sender, *id, blob), "message {id} of sender {sender}");
     }
 }
