@@ -331,9 +331,10 @@ impl Shared {
     /// Tells the engine, unless nobody listens any more.
     async fn tell(&self, event: DriverEvent) {
         tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {}
             // An error means the same: nobody listens.
             _ = self.news.send(event) => {}
-            () = self.stop.cancelled() => {}
         }
     }
 
