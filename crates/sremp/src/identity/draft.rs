@@ -8,6 +8,9 @@ use crate::{
 };
 use waypost_core::Wall;
 
+/// How far a restored identity jumps. Profile SR-3.1.5c.
+const RESTORE_STEP: u64 = 1000;
+
 /// Everything an identity says, before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityDraft {
@@ -52,6 +55,19 @@ impl IdentityDraft {
     /// # Errors
     /// Version 2^64 - 1 is the last one, for ever.
     pub fn next(identity: &Identity, created: Wall) -> Result<Self, Error> {
+        Self::raised(identity, 1, created)
+    }
+
+    /// The next version after a backup was restored: far enough above it that none of the versions
+    /// shown since the backup is signed twice. Profile SR-3.1.5c.
+    ///
+    /// # Errors
+    /// No such version is left.
+    pub fn after_restore(identity: &Identity, created: Wall) -> Result<Self, Error> {
+        Self::raised(identity, RESTORE_STEP, created)
+    }
+
+    fn raised(identity: &Identity, by: u64, created: Wall) -> Result<Self, Error> {
         let all = identity.data.extensions.as_ref().and_then(|extensions| extensions.additional_metadata.as_deref());
         let others = all.unwrap_or_default().iter().filter(|(name, _)| name != DR_KEY && name != RELAYS);
         Ok(Self {
@@ -62,7 +78,7 @@ impl IdentityDraft {
             relays: identity.relays().to_vec(),
             picture: identity.picture().map(<[u8]>::to_vec),
             metadata: others.map(|(name, value)| (name.clone(), value.to_vec())).collect(),
-            version: identity.version().checked_add(1).ok_or(Error::BadInput("this identity is frozen for ever"))?,
+            version: identity.version().checked_add(by).ok_or(Error::BadInput("this identity is frozen for ever"))?,
             created,
         })
     }
@@ -151,6 +167,13 @@ mod tests {
         let next = IdentityDraft::next(&first, Wall::from_millis(2)).unwrap().sign(&key()).unwrap();
         assert_eq!((next.version(), next.created()), (8, Wall::from_millis(2)));
         assert_eq!((next.username(), next.dr_key(), next.metadata("x")), ("Ada", first.dr_key(), Some(&[1][..])));
+    }
+
+    /// SR-3.1.5c
+    #[test]
+    fn jumps_ahead_after_a_restored_backup() {
+        let backup = draft().sign(&key()).unwrap();
+        assert_eq!(IdentityDraft::after_restore(&backup, Wall::default()).unwrap().version, 1007);
     }
 
     /// SR-3.1.5a

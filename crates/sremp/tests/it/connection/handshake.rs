@@ -284,6 +284,22 @@ fn identities_must_come_in_time() {
     assert_eq!(bob.sent, b"");
 }
 
+/// SR-3.1c: nothing that is printed holds a secret.
+#[test]
+fn keys_print_no_secret() {
+    // The secret's bytes are all 1; its public keys are not.
+    let secret = [1u8; 32];
+    for shown in [
+        format!("{:?}", keys(ALICE)),
+        format!("{:?}", noise_secret(ALICE)),
+        format!("{:?}", signing_key(ALICE)),
+        format!("{:?}", NoiseKeys::new(noise_secret(ALICE))),
+    ] {
+        assert!(shown.contains(".."), "{shown}");
+        assert!(!shown.contains("1, 1, 1") && !shown.contains(&hex::encode(&secret[..4])), "{shown}");
+    }
+}
+
 #[test]
 fn keys_must_fit_the_identity() {
     assert!(ConnectionKeys::new(noise_secret(BOB), identity(ALICE)).is_err());
