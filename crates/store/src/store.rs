@@ -23,6 +23,9 @@ pub struct Store {
     /// Whether the caller is between begin and commit.
     begun: bool,
     savepoints: u32,
+    /// Most steps of SQLite's machine that a statement took.
+    #[cfg(test)]
+    work: std::cell::RefCell<(i32, &'static str)>,
 }
 
 impl Store {
@@ -47,7 +50,13 @@ impl Store {
         conn.execute_batch(SETTINGS)?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         migrate(&conn, migrations)?;
-        Ok(Self { conn, begun: false, savepoints: 0 })
+        Ok(Self {
+            conn,
+            begun: false,
+            savepoints: 0,
+            #[cfg(test)]
+            work: Default::default(),
+        })
     }
 
     /// Starts a transaction.
@@ -182,7 +191,11 @@ impl Store {
     /// Runs a statement and tells how many rows it changed.
     pub(crate) fn run(&self, sql: &'static str, params: impl Params) -> Result<usize, Error> {
         self.check_transaction()?;
-        Ok(self.conn.prepare_cached(sql)?.execute(params)?)
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let changed = statement.execute(params)?;
+        #[cfg(test)]
+        self.note_work(sql, &statement);
+        Ok(changed)
     }
 
     /// The first row of an answer.
@@ -195,7 +208,11 @@ impl Store {
         self.check_transaction()?;
         let mut statement = self.conn.prepare_cached(sql)?;
         let mut rows = statement.query(params)?;
-        rows.next()?.map(read).transpose()
+        let found = rows.next()?.map(read).transpose()?;
+        drop(rows);
+        #[cfg(test)]
+        self.note_work(sql, &statement);
+        Ok(found)
     }
 
     /// All rows of an answer.
@@ -212,7 +229,19 @@ impl Store {
         while let Some(row) = rows.next()? {
             found.push(read(row)?);
         }
+        drop(rows);
+        #[cfg(test)]
+        self.note_work(sql, &statement);
         Ok(found)
+    }
+
+    #[cfg(test)]
+    fn note_work(&self, sql: &'static str, statement: &rusqlite::Statement<'_>) {
+        let steps = statement.reset_status(rusqlite::StatementStatus::VmStep);
+        let mut work = self.work.borrow_mut();
+        if steps > work.0 {
+            *work = (steps, sql);
+        }
     }
 
     /// The seq of the row just inserted.
@@ -256,7 +285,7 @@ const SETTINGS: &str = "
 /// writes nothing to the terminal, its errors come back as results.
 fn key_pragma(key: &[u8; 32]) -> Zeroizing<String> {
     let mut sql = Zeroizing::new(String::with_capacity(200));
-    sql.push_str("PRAGMA cipher_log_level = NONE; PRAGMA cipher_memory_security = ON; PRAGMA key = \"x'");
+    sql.push_str("PRAGMA cipher_log_level = NONE; PRAGMA key = \"x'");
     for byte in key {
         // Writing to a string does not fail.
         let _ = write!(sql, "{byte:02x}");
@@ -296,4 +325,93 @@ fn make_private(path: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LetterRow, OutboxRow, RouteRow, State, TraceRow, Unread, WarningRow};
+    use waypost_core::{Body, ContactId, Letter, LetterId, Protection, RouteId, Wall, Wire};
+
+    const BOB: ContactId = ContactId::from_bytes([2; 32]);
+    const NOW: Wall = Wall::from_millis(1000);
+
+    fn id(number: u64) -> LetterId {
+        LetterId::from_bytes(u128::from(number).to_be_bytes())
+    }
+
+    fn day(store: &Store, number: u64, body: Body) -> Result<(), Error> {
+        let letter = Letter { id: id(number), sent: NOW, body };
+        store.insert_letter(&LetterRow::incoming(BOB, letter.clone(), NOW, Protection::default(), Wire::Sremp))?;
+        store.insert_letter(&LetterRow::outgoing(BOB, letter, NOW))?;
+        let letter = id(number);
+        store.put_outbox(&OutboxRow { contact: BOB, letter, attempts: 0, next_try: NOW, created: NOW })?;
+        let row = RouteRow {
+            route: RouteId(0),
+            contact: BOB,
+            letter,
+            wire: Wire::Sremp,
+            via: "x".into(),
+            started: NOW,
+            ended: None,
+            outcome: None,
+            protection: Protection::default(),
+        };
+        let route = store.add_route(&row)?;
+        store.add_trace(&TraceRow { contact: BOB, letter, at: NOW, what: "sent".into(), route: Some(route) })?;
+        store.end_route(route, "delivered", NOW)?;
+        store.set_letter_state(BOB, letter, &State::Delivered)?;
+        store.mark_read(BOB, Unread::All, NOW)?;
+        store.mark_read(BOB, Unread::These(&[letter]), NOW)?;
+        store.remove_outbox(BOB, letter)?;
+        Ok(())
+    }
+
+    /// Work that grows with the history would not show in small tests and ruin a big one.
+    #[test]
+    fn no_statement_of_daily_work_walks_through_the_history() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("letters.db"), &[7; 32]).unwrap();
+        let texts = |number: u64| Body::Text { text: format!("word number{number}") };
+        let bodies = |number: u64| {
+            let to = id(number - number % 5);
+            match number % 5 {
+                1 => Body::Edit { to, text: "other".into() },
+                2 => Body::Reaction { to, emoji: "x".into() },
+                3 => Body::Delete { to },
+                _ => texts(number),
+            }
+        };
+        store.begin().unwrap();
+        for number in 0..2_000 {
+            day(&store, number, bodies(number)).unwrap();
+        }
+        *store.work.borrow_mut() = (0, "");
+        for number in 2_000..2_010 {
+            day(&store, number, bodies(number)).unwrap();
+        }
+        store.history(BOB, None, 10).unwrap();
+        store.history(BOB, Some(1000), 10).unwrap();
+        store.inbox(Some(1000), 10, false).unwrap();
+        store.inbox(None, 10, true).unwrap();
+        store.entry(BOB, id(5)).unwrap();
+        store.letters_by_id(id(5)).unwrap();
+        store.trace(id(4)).unwrap();
+        store.routes(Some(BOB), id(4)).unwrap();
+        store.search("number1999", None, 10).unwrap();
+        store.search("number1999", Some(BOB), 10).unwrap();
+        store.unread().unwrap();
+        store.unread_of(BOB).unwrap();
+        store.outbox_due(NOW, 10).unwrap();
+        store.outbox_for(BOB, 10).unwrap();
+        store.outbox_next_try().unwrap();
+        store.request_usage().unwrap();
+        store.find_contacts("bob").unwrap();
+        store.sweep_traces(Wall::from_millis(0), 10).unwrap();
+        let warning =
+            WarningRow { seq: 0, contact: Some(BOB), at: NOW, kind: "k".into(), text: "t".into(), seen: false };
+        store.put_warning(&warning).unwrap();
+        let (steps, sql) = *store.work.borrow();
+        assert!(steps < 1_000, "{steps} steps in {sql}");
+    }
 }
