@@ -79,7 +79,7 @@ proptest! {
 }
 
 #[test]
-#[expect(clippy::disallowed_types, reason = "the time it takes is what is tested")]
+#[allow(clippy::disallowed_types, reason = "the time it takes is what is tested")]
 fn stays_quick_among_a_hundred_thousand_letters() {
     let (mut store, _folder) = store();
     let words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda"];
