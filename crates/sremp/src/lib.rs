@@ -75,6 +75,7 @@
 //! # }
 //! ```
 
+pub mod account;
 pub mod chunk;
 mod close_reason;
 pub mod connection;
@@ -105,6 +106,7 @@ pub mod vault;
 pub mod verification;
 pub mod version;
 
+pub use account::{Account, AccountKeys, WAYPOST, forget_sessions};
 pub use close_reason::CloseReason;
 pub use connection::Connection;
 pub use crypto::{ed25519, x25519};

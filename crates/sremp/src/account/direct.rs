@@ -1,0 +1,235 @@
+//! Messages of a peer on a ready connection: opened, remembered, and only then confirmed.
+
+use super::{Account, Admission, Event, Step};
+use crate::content::{Content, MAX_TEXT, MAX_TEXT_TRUSTED};
+use crate::message::{DeliveryConfirmation, DirectMessage, ErrorMessage, Message};
+use crate::msgpack::record;
+use crate::trust::{Trust, book};
+use crate::vault::{Arrival, Opened};
+use crate::{Error, ErrorCode, LinkId, msgpack};
+use rand_core::CryptoRng;
+use waypost_core::{Batch, ContactId, Records, Space, Wall};
+
+/// Messages that were taken: sender and message id. Profile, Sessions (dedup rows).
+pub(super) const SEEN: Space = Space("sremp/seen");
+
+record! {
+    /// A message that was taken.
+    pub(super) struct Seen {
+        /// When.
+        pub(super) at: Wall,
+    }
+}
+
+impl Account {
+    pub(super) fn message<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        rng: &mut impl CryptoRng,
+        link: LinkId,
+        message: Message,
+        admission: Option<Admission<'_>>,
+    ) -> Result<(), Error> {
+        let Some(peer) = self.links.get(&link).map(|link| link.peer) else { return Ok(()) };
+        match message {
+            Message::DirectMessage(message) => self.direct(step, rng, link, peer, &message, admission),
+            Message::DeliveryConfirmation(confirmation) => self.confirmed(step, rng, link, &confirmation),
+            Message::FetchPrekeys(request) => self.give_prekeys(step, rng, link, peer, &request),
+            Message::Prekeys(prekeys) => self.take_prekeys(step, rng, link, peer, &prekeys),
+            Message::Error(error) => self.peer_error(step, rng, peer, &error),
+            // A node without a relay knows no relay messages. Profile, Relay.
+            other => {
+                self.refuse(step, link, ErrorMessage::new(ErrorCode::Unsupported).answering(&other));
+                Ok(())
+            }
+        }
+    }
+
+    fn direct<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        rng: &mut impl CryptoRng,
+        link: LinkId,
+        peer: ContactId,
+        message: &DirectMessage,
+        admission: Option<Admission<'_>>,
+    ) -> Result<(), Error> {
+        let key = [&peer.as_bytes()[..], &message.message_id.to_be_bytes()].concat();
+        if step.batch.record(SEEN, &key)?.is_some() {
+            self.confirm(step, link, &peer, message.message_id);
+            return Ok(());
+        }
+        let may_start = self.sessions_started.has(step.now.mono, &peer);
+        // Tried apart: a message that is refused in the end leaves no trace.
+        let mut trial = Batch::new(&step.batch);
+        let blob: &[u8] = &message.encrypted_blob;
+        let arrival = Arrival { peer, message_id: message.message_id, blob, may_start };
+        let opened = self.vault.open(&mut trial, self.own(), arrival, step.now.wall, rng);
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error @ (Error::Records(_) | Error::Internal(_))) => return Err(error),
+            Err(error) => {
+                // A carried identity may have shown something about its owner all the same.
+                let learned = trial.into_changes();
+                step.batch.absorb(learned);
+                self.unreadable(step, link, message.message_id, error.code());
+                return Ok(());
+            }
+        };
+        let content = Content::decode(&opened.content);
+        if !is_admitted(&content, admission) {
+            self.unreadable(step, link, message.message_id, ErrorCode::Rate);
+            return Ok(());
+        }
+        let changes = trial.into_changes();
+        step.batch.absorb(changes);
+        step.batch.put(SEEN, key, msgpack::encode(&Seen { at: step.now.wall }));
+        self.opened(step, rng, &peer, &opened, blob.first() == Some(&1))?;
+        self.take_content(step, peer, message.message_id, content, &opened)?;
+        self.confirm(step, link, &peer, message.message_id);
+        Ok(())
+    }
+
+    /// What a message that was opened says about sessions.
+    fn opened<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        rng: &mut impl CryptoRng,
+        peer: &ContactId,
+        opened: &Opened,
+        in_long_form: bool,
+    ) -> Result<(), Error> {
+        if opened.is_new {
+            self.sessions_started.take(step.now.mono, *peer);
+            if self.setups.get(peer).is_some_and(|setup| !setup.is_restart()) {
+                self.setups.remove(peer);
+            }
+            if opened.is_higher {
+                // The peer could not read an older session, or started this one at the same time as we
+                // did: what it has not confirmed for a while goes again, once.
+                let old_before = step.now.wall.before(self.timing.reseal_older_than);
+                self.unseal_items(step, peer, |item| item.reseal_for(opened.session, old_before))?;
+            }
+        }
+        if in_long_form {
+            let wait = if opened.is_new { self.timing.answer } else { std::time::Duration::ZERO };
+            let due = step.now.mono.after(wait);
+            let entry = self.answers_due.entry(*peer).or_insert(due);
+            *entry = due.min(*entry);
+        }
+        if opened.is_new || opened.is_first_answer {
+            self.flush(step, rng, *peer)?;
+        }
+        Ok(())
+    }
+
+    fn take_content<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        peer: ContactId,
+        message_id: u64,
+        content: Content,
+        opened: &Opened,
+    ) -> Result<(), Error> {
+        let protection = opened.protection;
+        let trusted = book::row(&step.batch, &peer)?.is_some_and(|row| row.trust == Trust::Trusted);
+        let most = if trusted { MAX_TEXT_TRUSTED } else { MAX_TEXT };
+        match content {
+            // Taken and confirmed, so that it does not come back for ever; too long to be shown.
+            long if long.text_len() > most => step.event(Event::Refused { code: ErrorCode::TooLarge }),
+            Content::Null | Content::Malformed => {}
+            Content::End => self.vault.drop_session(&mut step.batch, peer, opened.session),
+            // Another key than the peer's is ignored; what is wrong with it is told to the person only.
+            Content::Identity(signed) => {
+                if let Ok(identity) = signed.verify()
+                    && identity.key() == peer
+                {
+                    let _refused = self.offer(step, &identity)?;
+                }
+            }
+            Content::Letter { letter, token } => step.event(Event::Received { peer, letter, token, protection }),
+            foreign => {
+                if let Some(letter) = self.letter_of(step, &peer, message_id, foreign)? {
+                    step.event(Event::Received { peer, letter, token: None, protection });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn confirm<R: Records>(&mut self, step: &mut Step<'_, R>, link: LinkId, sender: &ContactId, message_id: u64) {
+        let timestamp = step.now.wall;
+        let signature = self.sign_confirmation(sender, message_id, timestamp);
+        let confirmation = DeliveryConfirmation {
+            message_id,
+            delivered_to: self.id(),
+            timestamp,
+            signature,
+            sender: Some(*sender),
+            seq: None,
+        };
+        step.send(link, Message::DeliveryConfirmation(confirmation));
+    }
+
+    fn unreadable<R: Records>(&mut self, step: &mut Step<'_, R>, link: LinkId, message_id: u64, code: ErrorCode) {
+        let error = ErrorMessage {
+            request: Some("DIRECT_MESSAGE".to_owned()),
+            message_id: Some(message_id),
+            ..ErrorMessage::new(code).not_fatal()
+        };
+        self.refuse(step, link, error);
+    }
+
+    /// Tells a peer that something is not taken; the connection goes on.
+    pub(super) fn refuse<R: Records>(&mut self, step: &mut Step<'_, R>, link: LinkId, error: ErrorMessage) {
+        if let Some(code) = ErrorCode::from_value(error.code) {
+            step.event(Event::Refused { code });
+        }
+        step.send(link, Message::Error(error));
+    }
+
+    /// A peer says that something of ours was not taken.
+    fn peer_error<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        rng: &mut impl CryptoRng,
+        peer: ContactId,
+        error: &ErrorMessage,
+    ) -> Result<(), Error> {
+        if error.request.as_deref() == Some("FETCH_PREKEYS") {
+            self.setup_failed(step, peer);
+            return Ok(());
+        }
+        let Some(message_id) = error.message_id else { return Ok(()) };
+        let Some((order, item)) = self.item_of(step, &peer, message_id)? else { return Ok(()) };
+        let Some(code) = ErrorCode::from_value(error.code) else { return Ok(()) };
+        match code {
+            ErrorCode::NoSession | ErrorCode::Decrypt | ErrorCode::SkipLimit | ErrorCode::PrekeyUnknown => {
+                self.restart(step, peer);
+            }
+            // The identity in our session is too old for the peer: a new session carries the new one.
+            ErrorCode::IdStale => self.restart(step, peer),
+            ErrorCode::Malformed | ErrorCode::Unsupported | ErrorCode::TooLarge | ErrorCode::Limit => {
+                self.give_up(step, &peer, order, &item, "the contact's software refuses it");
+            }
+            ErrorCode::Rejected | ErrorCode::Forbidden => {
+                self.give_up(step, &peer, order, &item, "the contact refuses letters from you");
+            }
+            // Read before under another id: sealed once more, the letter's own id prevents a double.
+            ErrorCode::Replay => self.reseal(step, rng, &peer, order, item)?,
+            // RATE and the like pass: the same bytes go again when their time comes.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is room for it: letters of strangers have a bound, invites and what is no letter have none.
+fn is_admitted(content: &Content, admission: Option<Admission<'_>>) -> bool {
+    let Some(admission) = admission.filter(|admission| admission.full) else { return true };
+    match content {
+        Content::Letter { token: Some(token), .. } => (admission.invited)(token),
+        Content::Letter { .. } | Content::Text(_) | Content::Unknown { .. } => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,155 @@
+//! Connections as the account sees them: who is online, and which of two connections stays.
+
+use super::{Account, Event, IdentityNotice, Output, Standing, Step};
+use crate::connection::Verdict;
+use crate::message::ErrorMessage;
+use crate::select::{Completed, Stays, stays};
+use crate::trust::{Offer, Trust, TrustRow, VerifiedVia, book};
+use crate::{Error, ErrorCode, Identity, LinkId};
+use rand_core::CryptoRng;
+use std::collections::BTreeMap;
+use waypost_core::{ContactId, Mono, Records};
+
+/// A ready connection.
+pub(super) struct Link {
+    pub(super) peer: ContactId,
+    we_dialled: bool,
+    ready: Mono,
+    /// Letters sent and not confirmed, by message id.
+    pub(super) in_flight: BTreeMap<u64, InFlight>,
+    pub(super) in_flight_bytes: usize,
+    /// The order of the last item that was handed to this connection.
+    pub(super) sent_to: u64,
+}
+
+/// A letter on its way over one connection.
+pub(super) struct InFlight {
+    pub(super) order: u64,
+    pub(super) bytes: usize,
+    /// When to act on the missing confirmation.
+    pub(super) due: Mono,
+    /// How often it was sent on this connection.
+    pub(super) sent: u32,
+}
+
+impl Link {
+    /// When something is due on it.
+    pub(super) fn due(&self) -> Option<Mono> {
+        self.in_flight.values().map(|letter| letter.due).min()
+    }
+}
+
+impl Account {
+    /// Judges who connected by what is known of it. Profile, Trust.
+    pub(super) fn judge<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        link: LinkId,
+        identity: &Identity,
+        standing: Standing,
+    ) -> Result<(), Error> {
+        let rejected = book::row(&step.batch, &identity.key())?.is_some_and(|row| row.trust == Trust::Rejected);
+        if standing == Standing::Blocked || rejected {
+            step.then.push(Output::Judged(link, Verdict::Silent));
+            return Ok(());
+        }
+        let verdict = match self.offer(step, identity)? {
+            Err(code) => Verdict::Refuse(code),
+            Ok(mut row) => {
+                if standing == Standing::Contact && row.trust == Trust::Unknown {
+                    row.trust = Trust::Trusted;
+                    book::put(&mut step.batch, &row)?;
+                }
+                Verdict::Accept { known: row.trust == Trust::Trusted }
+            }
+        };
+        step.then.push(Output::Judged(link, verdict));
+        Ok(())
+    }
+
+    /// Offers an identity to the trust table and tells the person what is new about it.
+    /// The inner error is the peer's: its code.
+    pub(super) fn offer<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        identity: &Identity,
+    ) -> Result<Result<TrustRow, ErrorCode>, Error> {
+        let offer = book::take(&mut step.batch, identity, step.now.wall, false)?;
+        let notice = match &offer {
+            Offer::New(_) => Some(IdentityNotice::New),
+            Offer::Updated { noise_changed, dr_changed, .. } => {
+                Some(IdentityNotice::Changed { keys: *noise_changed || *dr_changed })
+            }
+            Offer::Forked(_) => Some(IdentityNotice::Fork),
+            Offer::Stale => Some(IdentityNotice::Stale),
+            Offer::Same(_) | Offer::Carrier(_) => None,
+        };
+        if let Some(notice) = notice {
+            step.event(Event::Identity { peer: identity.key(), notice });
+        }
+        Ok(offer.accepted().cloned())
+    }
+
+    pub(super) fn link_up<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        rng: &mut impl CryptoRng,
+        id: LinkId,
+        peer: ContactId,
+        we_dialled: bool,
+    ) -> Result<(), Error> {
+        let link =
+            Link { peer, we_dialled, ready: step.now.mono, in_flight: BTreeMap::new(), in_flight_bytes: 0, sent_to: 0 };
+        if let Some(&old) = self.by_peer.get(&peer) {
+            let loser = if self.newer_stays(&link, old) { old } else { id };
+            step.then.push(Output::Close(loser, Some(ErrorMessage::new(ErrorCode::Duplicate))));
+            if loser == id {
+                return Ok(());
+            }
+            self.links.remove(&old);
+        }
+        self.links.insert(id, link);
+        self.by_peer.insert(peer, id);
+        step.event(Event::Online { peer, link: id });
+        self.settle(step, rng, peer)
+    }
+
+    pub(super) fn link_down<R: Records>(&mut self, step: &mut Step<'_, R>, id: LinkId) {
+        let Some(link) = self.links.remove(&id) else { return };
+        self.by_peer.remove(&link.peer);
+        self.setups.remove(&link.peer);
+        self.answers_due.remove(&link.peer);
+        step.event(Event::Offline(link.peer));
+    }
+
+    pub(super) fn set_trust<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        peer: ContactId,
+        trust: Trust,
+        verified_via: Option<VerifiedVia>,
+    ) -> Result<(), Error> {
+        if let Some(mut row) = book::row(&step.batch, &peer)? {
+            row.trust = trust;
+            row.verified_via = verified_via;
+            if verified_via.is_some() {
+                row.clear_warnings();
+            }
+            book::put(&mut step.batch, &row)?;
+        }
+        if trust == Trust::Rejected
+            && let Some(link) = self.by_peer.get(&peer)
+        {
+            step.then.push(Output::Close(*link, None));
+        }
+        Ok(())
+    }
+
+    /// Of two connections of one pair: whether the one that came now replaces the one that stands.
+    fn newer_stays(&self, newer: &Link, old: LinkId) -> bool {
+        let Some(older) = self.links.get(&old) else { return true };
+        let completed =
+            |link: &Link| Completed { initiator: if link.we_dialled { self.id() } else { link.peer }, at: link.ready };
+        stays(&completed(older), &completed(newer), self.timing.simultaneous) == Stays::Newer
+    }
+}
