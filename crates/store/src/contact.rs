@@ -34,6 +34,27 @@ pub struct ContactRow {
     /// Their invite, to send with the first letter.
     #[serde(skip)]
     pub invite_token: Option<InviteToken>,
+    /// How their key was verified out of band, if it was: `number` or `qr`.
+    pub verified: Option<String>,
+}
+
+impl ContactRow {
+    /// Somebody of whom only the key and a name are known.
+    pub fn new(id: ContactId, name: String, status: ContactStatus, now: Wall) -> Self {
+        Self {
+            id,
+            name,
+            status,
+            card: None,
+            addresses: Vec::new(),
+            added: now,
+            read_receipts: None,
+            muted: false,
+            last_seen: None,
+            invite_token: None,
+            verified: None,
+        }
+    }
 }
 
 /// How somebody stands.
@@ -90,7 +111,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT p.id, c.name, c.status, c.card, c.addresses, c.added, c.read_receipts, c.muted, c.last_seen,
-                    c.invite_token
+                    c.invite_token, c.verified
              FROM contact c JOIN person p ON p.num = c.person ",
             $rest
         )
@@ -133,12 +154,13 @@ impl Store {
             let person = self.person_or_new(contact.id)?;
             self.run(
                 "INSERT INTO contact (person, name, folded, status, card, addresses, added, read_receipts, muted,
-                                      last_seen, invite_token)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                                      last_seen, invite_token, verified)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
                  ON CONFLICT (person) DO UPDATE SET
                      name = excluded.name, folded = excluded.folded, status = excluded.status, card = excluded.card,
                      addresses = excluded.addresses, added = excluded.added, read_receipts = excluded.read_receipts,
-                     muted = excluded.muted, last_seen = excluded.last_seen, invite_token = excluded.invite_token",
+                     muted = excluded.muted, last_seen = excluded.last_seen, invite_token = excluded.invite_token,
+                     verified = excluded.verified",
                 params![
                     person,
                     contact.name,
@@ -151,6 +173,7 @@ impl Store {
                     contact.muted,
                     contact.last_seen.map(of_wall),
                     contact.invite_token.as_ref().map(|token| token.0),
+                    contact.verified,
                 ],
             )
         })?;
@@ -252,6 +275,7 @@ fn row(row: &Row<'_>) -> Result<ContactRow, Error> {
         muted: row.get(7)?,
         last_seen: column::wall_if(row, 8)?,
         invite_token: row.get::<_, Option<[u8; 16]>>(9)?.map(InviteToken),
+        verified: row.get(10)?,
     })
 }
 

@@ -38,7 +38,6 @@ mod amend;
 mod column;
 mod contact;
 mod error;
-mod file;
 mod history;
 mod invite;
 mod letter;

@@ -22,6 +22,7 @@ fn contact(id: ContactId, name: &str) -> ContactRow {
         muted: true,
         last_seen: Some(at(2)),
         invite_token: Some(InviteToken([9; 16])),
+        verified: None,
     }
 }
 

@@ -147,6 +147,7 @@ fn the_inbox_leaves_out_strangers_and_the_blocked() {
         muted: false,
         last_seen: None,
         invite_token: None,
+        verified: None,
     };
     let people = [1, 2, 3, 4].map(|number| ContactId::from_bytes([number; 32]));
     let statuses = [Some(ContactStatus::Contact), Some(ContactStatus::Request), Some(ContactStatus::Blocked), None];
