@@ -62,3 +62,27 @@ impl HasKind for Error {
         }
     }
 }
+
+impl From<waypost_store::Error> for Error {
+    fn from(error: waypost_store::Error) -> Self {
+        match error.kind() {
+            ErrorKind::Locked => Self::Locked(error.to_string()),
+            ErrorKind::BadInput => Self::BadInput(error.to_string()),
+            ErrorKind::Conflict => Self::Conflict(error.to_string()),
+            ErrorKind::Internal | ErrorKind::NotFound => Self::Internal(error.to_string()),
+            _ => Self::Environment(error.to_string()),
+        }
+    }
+}
+
+impl From<waypost_keyring::Error> for Error {
+    fn from(error: waypost_keyring::Error) -> Self {
+        match error.kind() {
+            ErrorKind::Locked => Self::Locked(error.to_string()),
+            ErrorKind::BadInput => Self::BadInput(error.to_string()),
+            ErrorKind::Conflict => Self::Conflict(error.to_string()),
+            ErrorKind::Internal => Self::Internal(error.to_string()),
+            _ => Self::Environment(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The shell around the engine: a thread, the clocks, the drivers, and handles for callers.
+
+use crate::engine::{Engine, Input, Output};
+use crate::home::HomeLock;
+use crate::keys::Unlocked;
+use crate::wire::{NetCommand, NetInput};
+use crate::wires::sremp::{SrempCommand, SrempInput};
+use crate::{Call, Config, Error, Event, Home};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use waypost_core::{Address, Mono, Now, SrempAddress, Wall};
+use waypost_net::sremp::{DriverCommand, DriverConfig, DriverEvent, SrempDriver};
+use waypost_store::Store;
+
+/// Calls that may wait; callers beyond wait for room.
+const CALLS: usize = 256;
+/// News of drivers that may wait; connections beyond stop reading their sockets.
+const NEWS: usize = 1024;
+/// Events a listener may lag behind before it is told that it missed some.
+const EVENTS: usize = 1024;
+/// Inputs of one turn: bounds the time between two commits.
+const TURN: usize = 512;
+
+/// A handle to a running node; clones talk to the same one.
+#[derive(Clone)]
+pub struct Node {
+    calls: mpsc::Sender<Request>,
+    events: broadcast::WeakSender<Event>,
+    stop: watch::Sender<bool>,
+    stopped: watch::Receiver<bool>,
+    listening: Arc<[SocketAddr]>,
+}
+
+enum Request {
+    Call { call: Call, reply: oneshot::Sender<Result<Value, Error>> },
+}
+
+impl Node {
+    /// Starts a node. Returns when it listens.
+    ///
+    /// # Errors
+    /// The database does not open, or an address is in use.
+    pub async fn start(home: &Home, lock: HomeLock, keys: Unlocked, config: Config) -> Result<Self, Error> {
+        let start = Instant::now();
+        let store = Store::open(&home.database(), keys.database_key())?;
+        let mut engine = Engine::open(clock(start), &mut rand::rng(), store, keys, config.clone())?;
+        let (news, news_in) = mpsc::channel(NEWS);
+        let driver = match config.sremp.enabled {
+            true => {
+                let listen = DriverConfig { listen: config.sremp.listen.clone(), ..DriverConfig::default() };
+                Some(SrempDriver::start(listen, engine.connection_keys()?, news).await.map_err(net_error)?)
+            }
+            false => None,
+        };
+        let listening: Arc<[SocketAddr]> = driver.as_ref().map(|driver| driver.listening().into()).unwrap_or_default();
+        let (calls, calls_in) = mpsc::channel(CALLS);
+        let (events, _) = broadcast::channel(EVENTS);
+        let (stop, stop_in) = watch::channel(false);
+        let (stopped_out, stopped) = watch::channel(false);
+        let node =
+            Self { calls, events: events.downgrade(), stop: stop.clone(), stopped, listening: listening.clone() };
+
+        let addresses = addresses(&config.sremp.advertise, &listening);
+        engine.handle(clock(start), &mut rand::rng(), Input::Addresses(addresses))?;
+        let texts = listening.iter().map(ToString::to_string).collect();
+        let news_of_start = NetInput::Sremp(SrempInput::Listening(texts));
+        engine.handle(clock(start), &mut rand::rng(), Input::Net(news_of_start))?;
+
+        let worker = Worker {
+            engine,
+            start,
+            driver,
+            calls: calls_in,
+            news: news_in,
+            events,
+            stop,
+            stop_in,
+            replies: HashMap::new(),
+            next_token: 0,
+            _lock: lock,
+        };
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || {
+                runtime.block_on(worker.run());
+                stopped_out.send_replace(true);
+            })
+            .map_err(|error| Error::Environment(format!("cannot start a thread: {error}")))?;
+        Ok(node)
+    }
+
+    /// Calls a method. The result comes after the durable commit.
+    ///
+    /// # Errors
+    /// What the method fails with, or [`Error::Stopping`].
+    pub async fn call(&self, call: Call) -> Result<Value, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.calls.send(Request::Call { call, reply }).await.map_err(|_| Error::Stopping)?;
+        answer.await.map_err(|_| Error::Stopping)?
+    }
+
+    /// Listens to events from now on.
+    pub fn events(&self) -> Events {
+        Events { from: self.events.upgrade().map(|events| events.subscribe()) }
+    }
+
+    /// Where it listens for others.
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.listening
+    }
+
+    /// Asks it to stop when what it is doing is on disk.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits until it has stopped.
+    pub async fn stopped(&self) {
+        let mut stopped = self.stopped.clone();
+        let _gone = stopped.wait_for(|stopped| *stopped).await;
+    }
+}
+
+/// Events of a node.
+pub struct Events {
+    from: Option<broadcast::Receiver<Event>>,
+}
+
+impl Events {
+    /// The next event; none when the node has stopped.
+    pub async fn next(&mut self) -> Option<Event> {
+        match self.from.as_mut()?.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some(Event::Missed { count }),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// What the engine's thread owns.
+struct Worker {
+    engine: Engine,
+    start: Instant,
+    driver: Option<SrempDriver>,
+    calls: mpsc::Receiver<Request>,
+    news: mpsc::Receiver<DriverEvent>,
+    events: broadcast::Sender<Event>,
+    stop: watch::Sender<bool>,
+    stop_in: watch::Receiver<bool>,
+    replies: HashMap<u64, oneshot::Sender<Result<Value, Error>>>,
+    next_token: u64,
+    _lock: HomeLock,
+}
+
+impl Worker {
+    async fn run(mut self) {
+        let (mut calls, mut news) = (Vec::new(), Vec::new());
+        loop {
+            self.turn(&mut calls, &mut news);
+            if *self.stop_in.borrow() {
+                break;
+            }
+            let due = self.engine.poll_timeout().map(|due| self.start + Duration::from_millis(due.as_millis()));
+            let due = due.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            tokio::select! {
+                _ = self.calls.recv_many(&mut calls, TURN) => {}
+                _ = self.news.recv_many(&mut news, TURN), if self.driver.is_some() => {}
+                () = tokio::time::sleep_until(due.into()) => {}
+                _ = self.stop_in.changed() => {}
+            }
+            // What is there already joins the turn: one write to disk for all.
+            while calls.len() < TURN
+                && let Ok(request) = self.calls.try_recv()
+            {
+                calls.push(request);
+            }
+            while news.len() < TURN
+                && let Ok(event) = self.news.try_recv()
+            {
+                news.push(event);
+            }
+        }
+        if let Some(driver) = self.driver.take() {
+            driver.stop().await;
+        }
+    }
+
+    /// One turn: inputs, commit, outputs.
+    fn turn(&mut self, calls: &mut Vec<Request>, news: &mut Vec<DriverEvent>) {
+        let mut rng = rand::rng();
+        for event in news.drain(..) {
+            let input = Input::Net(NetInput::Sremp(SrempInput::Driver(event)));
+            self.handle(&mut rng, input);
+        }
+        for Request::Call { call, reply } in calls.drain(..) {
+            self.next_token += 1;
+            self.replies.insert(self.next_token, reply);
+            let input = Input::Call { token: self.next_token, call };
+            self.handle(&mut rng, input);
+        }
+        let now = clock(self.start);
+        if self.engine.poll_timeout().is_some_and(|due| due <= now.mono) {
+            self.handle(&mut rng, Input::Tick);
+        }
+        if self.engine.has_turn()
+            && let Err(error) = self.engine.commit(clock(self.start), &mut rng)
+        {
+            tracing::error!(%error, "what was to be written is undone");
+        }
+        while let Some(output) = self.engine.poll() {
+            self.carry_out(output);
+        }
+    }
+
+    fn handle(&mut self, rng: &mut rand::rngs::ThreadRng, input: Input) {
+        if let Err(error) = self.engine.handle(clock(self.start), rng, input) {
+            tracing::error!(%error, "what was to be written is undone");
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Reply { token, result } => {
+                if let Some(reply) = self.replies.remove(&token) {
+                    // Nobody waits any more: the result stands all the same.
+                    let _ = reply.send(result);
+                }
+            }
+            // Nobody listens: fine.
+            Output::Event(event) => drop(self.events.send(event)),
+            Output::Net(NetCommand::Sremp(command)) => {
+                if let Some(driver) = &self.driver {
+                    let command = match command {
+                        SrempCommand::Driver(command) => command,
+                        SrempCommand::KeysChanged => match self.engine.connection_keys() {
+                            Ok(keys) => DriverCommand::Keys(Box::new(keys)),
+                            Err(error) => {
+                                tracing::error!(%error, "the own keys cannot be read");
+                                return;
+                            }
+                        },
+                    };
+                    driver.command(command);
+                }
+            }
+            Output::Stop => {
+                self.stop.send_replace(true);
+            }
+        }
+    }
+}
+
+fn clock(start: Instant) -> Now {
+    let mono = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Now { mono: Mono::from_millis(mono), wall: Wall::from_millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)) }
+}
+
+/// The addresses for the card: what the person says, else where it listens, with the machine's own
+/// address for "any".
+fn addresses(advertise: &[SrempAddress], listening: &[SocketAddr]) -> Vec<Address> {
+    if !advertise.is_empty() {
+        return advertise.iter().cloned().map(Address::Sremp).collect();
+    }
+    let mut addresses = Vec::new();
+    for socket in listening {
+        let ip = if socket.ip().is_unspecified() { own_address(socket.ip()) } else { Some(socket.ip()) };
+        addresses.extend(ip.map(|ip| Address::Sremp(SrempAddress { host: ip.to_string(), port: socket.port() })));
+    }
+    addresses
+}
+
+/// The address this machine uses towards others. Connecting a UDP socket only asks the routing table;
+/// nothing is sent. The targets are addresses reserved for documentation.
+fn own_address(any: IpAddr) -> Option<IpAddr> {
+    let target = if any.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::1]:9" };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(target).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+fn net_error(error: waypost_net::Error) -> Error {
+    Error::Environment(error.to_string())
+}

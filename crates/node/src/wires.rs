@@ -1,0 +1,3 @@
+//! The adapters: one protocol each, as the engine's [`Wire`](crate::wire::Wire).
+
+pub mod sremp;
