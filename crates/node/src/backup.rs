@@ -40,7 +40,7 @@ pub(crate) fn write(
     };
     let snapshot = path.with_extension("part");
     let written = (|| {
-        store.snapshot(&snapshot)?;
+        store.copy_to(&snapshot)?;
         file.write_all(HEAD).map_err(failed)?;
         let length = u32::try_from(secrets.len()).map_err(|_| Error::Internal("the keyring is too large".into()))?;
         file.write_all(&length.to_be_bytes()).map_err(failed)?;

@@ -166,6 +166,19 @@ mod tests {
         assert_eq!(offer(Some(&known()), &identity(6, "Ada", 1, 2), at(6), true), Offer::Stale);
     }
 
+    /// SR-3.1.5d: the date is shown and decides nothing.
+    #[test]
+    fn goes_by_the_version_and_never_by_the_date() {
+        let dated = |version, created| {
+            let (noise, dr) = (PublicKey([1; 32]), PublicKey([1; 32]));
+            let draft = IdentityDraft::new("Ada", noise, dr, version, at(created));
+            draft.sign(&SigningKey::from_bytes(&[1; 32])).unwrap()
+        };
+        let row = TrustRow::new(dated(7, 1_000), at(5));
+        assert!(matches!(offer(Some(&row), &dated(8, 1), at(6), false), Offer::Updated { .. }));
+        assert_eq!(offer(Some(&row), &dated(6, 253_402_300_799_999), at(6), false), Offer::Stale);
+    }
+
     #[test]
     fn notes_only_the_time_of_what_it_knows() {
         let Offer::Same(row) = offer(Some(&known()), &identity(7, "Ada", 1, 1), at(6), true) else {

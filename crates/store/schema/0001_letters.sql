@@ -43,9 +43,9 @@ CREATE TABLE letter (
     protection   INTEGER NOT NULL,
     wire         TEXT,
     read         INTEGER,
-    from_request INTEGER NOT NULL CHECK (from_request IN (0, 1)),
-    UNIQUE (id, person, direction)
+    from_request INTEGER NOT NULL CHECK (from_request IN (0, 1))
 ) STRICT;
+CREATE UNIQUE INDEX letter_by_id ON letter (id, person, direction);
 CREATE INDEX letter_by_person ON letter (person, role, seq);
 CREATE INDEX letter_by_target ON letter (target, person) WHERE target IS NOT NULL;
 CREATE INDEX letter_unread ON letter (person, seq) WHERE direction = 0 AND role = 0 AND read IS NULL;

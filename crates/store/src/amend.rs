@@ -51,6 +51,9 @@ impl Role {
     }
 }
 
+// In the statements below `+role` keeps SQLite from choosing the index by person and role, which leads through
+// the whole conversation, before the one by id or target.
+
 /// Lets a letter just inserted take effect, or the earlier ones that were about it.
 pub(crate) fn after_insert(
     store: &Store,
@@ -79,9 +82,9 @@ fn refresh(store: &Store, person: i64, direction: Direction, id: LetterId) -> Re
     let about = params![id.as_bytes(), person, direction.number()];
     let changes: Option<(bool, Option<String>)> = store.one(
         "SELECT max(role) = 2,
-                (SELECT body FROM letter WHERE target = ?1 AND person = ?2 AND direction = ?3 AND role = 1
+                (SELECT body FROM letter WHERE target = ?1 AND person = ?2 AND direction = ?3 AND +role = 1
                  ORDER BY sent DESC, id DESC LIMIT 1)
-         FROM letter WHERE target = ?1 AND person = ?2 AND direction = ?3 AND role IN (1, 2)
+         FROM letter WHERE target = ?1 AND person = ?2 AND direction = ?3 AND +role IN (1, 2)
          HAVING count(*) > 0",
         about,
         |row| Ok((row.get(0)?, row.get(1)?)),
@@ -90,7 +93,7 @@ fn refresh(store: &Store, person: i64, direction: Direction, id: LetterId) -> Re
         return Ok(());
     };
     let entry: Option<(i64, String, Option<String>, bool)> = store.one(
-        "SELECT seq, body, edited, deleted FROM letter WHERE id = ?1 AND person = ?2 AND direction = ?3 AND role = 0",
+        "SELECT seq, body, edited, deleted FROM letter WHERE id = ?1 AND person = ?2 AND direction = ?3 AND +role = 0",
         about,
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
     )?;
@@ -128,7 +131,7 @@ fn wipe(store: &Store, person: i64, direction: Direction, id: LetterId, seq: i64
     )?;
     let body = column::of_json(&Body::Edit { to: id, text: String::new() })?;
     store.run(
-        "UPDATE letter SET body = ?4 WHERE target = ?1 AND person = ?2 AND direction = ?3 AND role = 1 AND body <> ?4",
+        "UPDATE letter SET body = ?4 WHERE target = ?1 AND person = ?2 AND direction = ?3 AND +role = 1 AND body <> ?4",
         params![id.as_bytes(), person, direction.number(), body],
     )?;
     Ok(())
@@ -138,8 +141,8 @@ fn wipe(store: &Store, person: i64, direction: Direction, id: LetterId, seq: i64
 fn mark_reactions(store: &Store, person: i64, id: LetterId) -> Result<(), Error> {
     store.run(
         "UPDATE letter SET reacted = 1
-         WHERE id = ?1 AND person = ?2 AND role = 0 AND reacted = 0
-           AND EXISTS (SELECT 1 FROM letter WHERE target = ?1 AND person = ?2 AND role = 3)",
+         WHERE id = ?1 AND person = ?2 AND +role = 0 AND reacted = 0
+           AND EXISTS (SELECT 1 FROM letter WHERE target = ?1 AND person = ?2 AND +role = 3)",
         params![id.as_bytes(), person],
     )?;
     Ok(())

@@ -58,8 +58,7 @@ macro_rules! entries {
     ($rest:literal) => {
         concat!(
             "SELECT l.seq, p.id, l.id, l.sent, l.body, l.stored, l.direction, l.state, l.reason, l.read,
-                    l.protection, l.wire, l.from_request, l.edited, l.deleted, l.reacted, l.person
-             FROM letter l JOIN person p ON p.num = l.person ",
+                    l.protection, l.wire, l.from_request, l.edited, l.deleted, l.reacted, l.person ",
             $rest
         )
     };
@@ -75,7 +74,8 @@ impl Store {
     pub fn history(&self, contact: ContactId, before: Option<i64>, limit: usize) -> Result<Vec<HistoryEntry>, Error> {
         let mut found = self.entries(
             entries!(
-                "WHERE l.person = (SELECT num FROM person WHERE id = ?1) AND l.role = 0 AND l.seq < ?2
+                "FROM letter l CROSS JOIN person p ON p.num = l.person
+                 WHERE l.person = (SELECT num FROM person WHERE id = ?1) AND l.role = 0 AND l.seq < ?2
                  ORDER BY l.seq DESC LIMIT ?3"
             ),
             params![contact.as_bytes(), before.unwrap_or(i64::MAX), column::of_limit(limit)],
@@ -91,7 +91,8 @@ impl Store {
     pub fn entry(&self, contact: ContactId, id: LetterId) -> Result<Vec<HistoryEntry>, Error> {
         self.entries(
             entries!(
-                "WHERE l.id = ?1 AND l.person = (SELECT num FROM person WHERE id = ?2) AND l.role = 0 ORDER BY l.seq"
+                "FROM letter l CROSS JOIN person p ON p.num = l.person
+                 WHERE l.id = ?1 AND l.person = (SELECT num FROM person WHERE id = ?2) AND +l.role = 0 ORDER BY l.seq"
             ),
             params![id.as_bytes(), contact.as_bytes()],
         )
@@ -106,18 +107,20 @@ impl Store {
         let about = params![after.unwrap_or(i64::MIN), column::of_limit(limit)];
         if unread_only {
             return self.entries(
-                "SELECT l.seq, p.id, l.id, l.sent, l.body, l.stored, l.direction, l.state, l.reason, l.read,
-                        l.protection, l.wire, l.from_request, l.edited, l.deleted, l.reacted, l.person
-                 FROM letter l INDEXED BY letter_unread JOIN person p ON p.num = l.person
-                 LEFT JOIN contact c ON c.person = l.person
-                 WHERE l.direction = 0 AND l.role = 0 AND l.read IS NULL AND l.seq > ?1 AND coalesce(c.status, 0) = 0
-                 ORDER BY l.seq LIMIT ?2",
+                entries!(
+                    "FROM letter l INDEXED BY letter_unread CROSS JOIN person p ON p.num = l.person
+                     LEFT JOIN contact c ON c.person = l.person
+                     WHERE l.direction = 0 AND l.role = 0 AND l.read IS NULL AND l.seq > ?1
+                       AND coalesce(c.status, 0) = 0
+                     ORDER BY l.seq LIMIT ?2"
+                ),
                 about,
             );
         }
         self.entries(
             entries!(
-                "LEFT JOIN contact c ON c.person = l.person
+                "FROM letter l INDEXED BY letter_received CROSS JOIN person p ON p.num = l.person
+                 LEFT JOIN contact c ON c.person = l.person
                  WHERE l.direction = 0 AND l.role = 0 AND l.seq > ?1 AND coalesce(c.status, 0) = 0
                  ORDER BY l.seq LIMIT ?2"
             ),
@@ -144,7 +147,7 @@ impl Store {
         let mut last: [Option<String>; 2] = [None, None];
         let [own, theirs] = &mut last;
         self.all(
-            "SELECT direction, body FROM letter WHERE target = ?1 AND person = ?2 AND role = 3 ORDER BY sent, id",
+            "SELECT direction, body FROM letter WHERE target = ?1 AND person = ?2 AND +role = 3 ORDER BY sent, id",
             params![id.as_bytes(), person],
             |row| {
                 if let Body::Reaction { emoji, .. } = column::json(row, 1)? {

@@ -204,7 +204,7 @@ macro_rules! select {
         concat!(
             "SELECT l.seq, p.id, l.id, l.sent, l.body, l.stored, l.direction, l.state, l.reason, l.read,
                     l.protection, l.wire, l.from_request
-             FROM letter l JOIN person p ON p.num = l.person ",
+             FROM letter l CROSS JOIN person p ON p.num = l.person ",
             $rest
         )
     };
@@ -325,7 +325,7 @@ impl Store {
             Unread::These(ids) => return self.whole(|| self.mark_these_read(person, ids, at)),
         };
         let mut read = self.all(
-            "UPDATE letter SET read = ?3
+            "UPDATE letter INDEXED BY letter_unread SET read = ?3
              WHERE person = ?1 AND direction = 0 AND role = 0 AND read IS NULL AND seq <= ?2
              RETURNING seq, id",
             params![person, upto, of_wall(at)],
@@ -340,7 +340,7 @@ impl Store {
         for &id in ids {
             let changed = self.run(
                 "UPDATE letter SET read = ?3
-                 WHERE id = ?1 AND person = ?2 AND direction = 0 AND role = 0 AND read IS NULL",
+                 WHERE id = ?1 AND person = ?2 AND direction = 0 AND +role = 0 AND read IS NULL",
                 params![id.as_bytes(), person, of_wall(at)],
             )?;
             if changed > 0 {

@@ -38,6 +38,7 @@ mod amend;
 mod column;
 mod contact;
 mod error;
+mod file;
 mod history;
 mod invite;
 mod letter;

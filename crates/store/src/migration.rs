@@ -33,3 +33,25 @@ pub(crate) fn migrate(conn: &Connection, migrations: &[&str]) -> Result<(), Erro
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_database_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("letters.db");
+        let key = [1; 32];
+        let first = "CREATE TABLE one (a INTEGER NOT NULL) STRICT";
+        let broken =
+            "CREATE TABLE two (a INTEGER NOT NULL) STRICT; INSERT INTO one VALUES (1); INSERT INTO none VALUES (1)";
+        drop(Store::open_with(&path, &key, &[first]).unwrap());
+        assert!(matches!(Store::open_with(&path, &key, &[first, broken]), Err(Error::Sql(_))));
+        let store = Store::open_with(&path, &key, &[first]).unwrap();
+        let tables = store.all("SELECT name FROM sqlite_schema", (), |row| Ok(row.get::<_, String>(0)?)).unwrap();
+        assert_eq!(tables, ["one"]);
+        assert_eq!(store.all("SELECT a FROM one", (), |_| Ok(())).unwrap().len(), 0);
+    }
+}

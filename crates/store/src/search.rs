@@ -21,7 +21,7 @@ impl Store {
         let Some(contact) = contact else {
             return self.entries(
                 entries!(
-                    "CROSS JOIN letter_search s ON s.rowid = l.seq
+                    "FROM letter_search s CROSS JOIN letter l ON l.seq = s.rowid CROSS JOIN person p ON p.num = l.person
                      WHERE s.letter_search MATCH ?1 ORDER BY s.rowid DESC LIMIT ?2"
                 ),
                 params![terms, column::of_limit(limit)],
@@ -32,7 +32,7 @@ impl Store {
         };
         self.entries(
             entries!(
-                "CROSS JOIN letter_search s ON s.rowid = l.seq
+                "FROM letter_search s CROSS JOIN letter l ON l.seq = s.rowid CROSS JOIN person p ON p.num = l.person
                  WHERE s.letter_search MATCH ?1 AND l.person = ?3 ORDER BY s.rowid DESC LIMIT ?2"
             ),
             params![terms, column::of_limit(limit), person],

@@ -1,15 +1,13 @@
 //! The open database: key, settings of SQLite, transactions.
 
 use crate::{
-    Error,
+    Error, file,
     migration::{MIGRATIONS, migrate},
 };
 use rusqlite::{Connection, OpenFlags, Params, Row, config::DbConfig};
 use std::{
     fmt::{self, Write},
-    fs::{self, OpenOptions},
-    io::ErrorKind,
-    os::unix::fs::OpenOptionsExt,
+    fs,
     path::Path,
     time::Duration,
 };
@@ -24,6 +22,9 @@ pub struct Store {
     /// Whether the caller is between begin and commit.
     begun: bool,
     savepoints: u32,
+    /// Most steps of SQLite's machine that a statement took.
+    #[cfg(test)]
+    work: std::cell::RefCell<(i32, &'static str)>,
 }
 
 impl Store {
@@ -36,11 +37,9 @@ impl Store {
     }
 
     pub(crate) fn open_with(path: &Path, key: &[u8; 32], migrations: &[&str]) -> Result<Self, Error> {
-        make_private(path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_NOFOLLOW
-            | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        file::make_private(path)?;
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
         let conn = Connection::open_with_flags(path, flags)?;
         conn.busy_timeout(Duration::ZERO)?;
         conn.set_prepared_statement_cache_capacity(128);
@@ -48,7 +47,13 @@ impl Store {
         conn.execute_batch(SETTINGS)?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         migrate(&conn, migrations)?;
-        Ok(Self { conn, begun: false, savepoints: 0 })
+        Ok(Self {
+            conn,
+            begun: false,
+            savepoints: 0,
+            #[cfg(test)]
+            work: Default::default(),
+        })
     }
 
     /// Starts a transaction.
@@ -149,19 +154,36 @@ impl Store {
         Ok(())
     }
 
-    /// Writes the database as it is to a new file, under the same key. Not within a transaction.
+    /// Writes a compact copy of all that is committed into a new file of mode 0600, under the same key; for backups.
+    /// Takes long on a big database.
     ///
     /// # Errors
-    /// [`Error::Misuse`] within a transaction, else what the disk says.
-    pub fn snapshot(&self, path: &Path) -> Result<(), Error> {
+    /// [`Error::Misuse`] inside of a transaction; [`Error::Io`], for one if the file exists; [`Error::Full`].
+    pub fn copy_to(&self, path: &Path) -> Result<(), Error> {
         if self.begun {
-            return Err(Error::Misuse("a transaction is open"));
+            return Err(Error::Misuse("a copy is made outside of a transaction"));
         }
-        let text = path.to_str().ok_or(Error::Misuse("a path that is not UTF-8"))?;
-        // Made first, so that nobody else may ever read it.
-        let io = |source| Error::Io { what: "create", path: path.to_owned(), source };
-        OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).map_err(io)?;
-        self.run("VACUUM INTO ?1", [text])?;
+        let name = path.to_str().ok_or(Error::Misuse("the path of a copy must be UTF-8"))?;
+        file::create_private(path)?;
+        // Without a key of its own the copy takes that of the database.
+        let done = self.run("VACUUM INTO ?1", [name]);
+        if done.is_err() {
+            let _ = fs::remove_file(path);
+        }
+        done?;
+        fs::File::open(path).and_then(|file| file.sync_all()).map_err(file::failed("sync", path))
+    }
+
+    /// From now on commits do not wait for the disk: they survive the end of the process, however sudden, but not
+    /// that of the machine. For simulations that commit thousands of times.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] inside of a transaction.
+    pub fn danger_skip_sync(&mut self) -> Result<(), Error> {
+        if self.begun {
+            return Err(Error::Misuse("a transaction is open already"));
+        }
+        self.run("PRAGMA synchronous = OFF", ())?;
         Ok(())
     }
 
@@ -199,7 +221,11 @@ impl Store {
     /// Runs a statement and tells how many rows it changed.
     pub(crate) fn run(&self, sql: &'static str, params: impl Params) -> Result<usize, Error> {
         self.check_transaction()?;
-        Ok(self.conn.prepare_cached(sql)?.execute(params)?)
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let changed = statement.execute(params)?;
+        #[cfg(test)]
+        self.note_work(sql, &statement);
+        Ok(changed)
     }
 
     /// The first row of an answer.
@@ -212,7 +238,11 @@ impl Store {
         self.check_transaction()?;
         let mut statement = self.conn.prepare_cached(sql)?;
         let mut rows = statement.query(params)?;
-        rows.next()?.map(read).transpose()
+        let found = rows.next()?.map(read).transpose()?;
+        drop(rows);
+        #[cfg(test)]
+        self.note_work(sql, &statement);
+        Ok(found)
     }
 
     /// All rows of an answer.
@@ -229,7 +259,19 @@ impl Store {
         while let Some(row) = rows.next()? {
             found.push(read(row)?);
         }
+        drop(rows);
+        #[cfg(test)]
+        self.note_work(sql, &statement);
         Ok(found)
+    }
+
+    #[cfg(test)]
+    fn note_work(&self, sql: &'static str, statement: &rusqlite::Statement<'_>) {
+        let steps = statement.reset_status(rusqlite::StatementStatus::VmStep);
+        let mut work = self.work.borrow_mut();
+        if steps > work.0 {
+            *work = (steps, sql);
+        }
     }
 
     /// The seq of the row just inserted.
@@ -269,11 +311,12 @@ const SETTINGS: &str = "
     PRAGMA cell_size_check = ON;
 ";
 
-/// The key as raw bytes, so no time goes into deriving one; freed memory of the database is wiped; and SQLCipher
-/// writes nothing to the terminal, its errors come back as results.
+/// The key as raw bytes, so no time goes into deriving one; and SQLCipher writes nothing to the terminal, its errors
+/// come back as results. Its `cipher_memory_security` stays off: it locks and wipes every allocation of SQLite, which
+/// makes a letter fifteen times as dear; the key itself is in locked memory of SQLCipher's own without it.
 fn key_pragma(key: &[u8; 32]) -> Zeroizing<String> {
     let mut sql = Zeroizing::new(String::with_capacity(200));
-    sql.push_str("PRAGMA cipher_log_level = NONE; PRAGMA cipher_memory_security = ON; PRAGMA key = \"x'");
+    sql.push_str("PRAGMA cipher_log_level = NONE; PRAGMA key = \"x'");
     for byte in key {
         // Writing to a string does not fail.
         let _ = write!(sql, "{byte:02x}");
@@ -282,35 +325,134 @@ fn key_pragma(key: &[u8; 32]) -> Zeroizing<String> {
     sql
 }
 
-/// Makes folder and file with the right modes, or tightens the file's. SQLite gives its journals the same mode.
-fn make_private(path: &Path) -> Result<(), Error> {
-    let failed = |what, path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { what, path, source }
-    };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder).map_err(failed("make the folder", folder))?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LetterRow, OutboxRow, RouteRow, State, TraceRow, Unread, WarningRow};
+    use waypost_core::{Body, ContactId, Letter, LetterId, Protection, RouteId, Wall, Wire};
+
+    const BOB: ContactId = ContactId::from_bytes([2; 32]);
+    const NOW: Wall = Wall::from_millis(1000);
+
+    fn id(number: u64) -> LetterId {
+        LetterId::from_bytes(u128::from(number).to_be_bytes())
     }
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => return Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(failed("create", path)(error)),
+
+    fn day(store: &Store, number: u64, body: Body) -> Result<(), Error> {
+        let letter = Letter { id: id(number), sent: NOW, body };
+        store.insert_letter(&LetterRow::incoming(BOB, letter.clone(), NOW, Protection::default(), Wire::Sremp))?;
+        store.insert_letter(&LetterRow::outgoing(BOB, letter, NOW))?;
+        let letter = id(number);
+        store.put_outbox(&OutboxRow { contact: BOB, letter, attempts: 0, next_try: NOW, created: NOW })?;
+        let row = RouteRow {
+            route: RouteId(0),
+            contact: BOB,
+            letter,
+            wire: Wire::Sremp,
+            via: "x".into(),
+            started: NOW,
+            ended: None,
+            outcome: None,
+            protection: Protection::default(),
+        };
+        let route = store.add_route(&row)?;
+        store.add_trace(&TraceRow { contact: BOB, letter, at: NOW, what: "sent".into(), route: Some(route) })?;
+        store.end_route(route, "delivered", NOW)?;
+        store.set_letter_state(BOB, letter, &State::Delivered)?;
+        store.mark_read(BOB, Unread::All, NOW)?;
+        store.mark_read(BOB, Unread::These(&[letter]), NOW)?;
+        store.remove_outbox(BOB, letter)?;
+        Ok(())
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(path).map_err(failed("look at", path))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed("protect", path))?;
+
+    /// Work that grows with the history would not show in small tests and ruin a big one.
+    #[test]
+    fn no_statement_of_daily_work_walks_through_the_history() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("letters.db"), &[7; 32]).unwrap();
+        let texts = |number: u64| Body::Text { text: format!("word number{number}") };
+        let bodies = |number: u64| {
+            let to = id(number - number % 5);
+            match number % 5 {
+                1 => Body::Edit { to, text: "other".into() },
+                2 => Body::Reaction { to, emoji: "x".into() },
+                3 => Body::Delete { to },
+                _ => texts(number),
+            }
+        };
+        store.begin().unwrap();
+        for number in 0..2_000 {
+            day(&store, number, bodies(number)).unwrap();
         }
+        *store.work.borrow_mut() = (0, "");
+        for number in 2_000..2_010 {
+            day(&store, number, bodies(number)).unwrap();
+        }
+        store.history(BOB, None, 10).unwrap();
+        store.history(BOB, Some(1000), 10).unwrap();
+        store.inbox(Some(1000), 10, false).unwrap();
+        store.inbox(None, 10, true).unwrap();
+        store.entry(BOB, id(5)).unwrap();
+        store.letters_by_id(id(5)).unwrap();
+        store.trace(id(4)).unwrap();
+        store.routes(Some(BOB), id(4)).unwrap();
+        store.search("number1999", None, 10).unwrap();
+        store.search("number1999", Some(BOB), 10).unwrap();
+        store.unread().unwrap();
+        store.unread_of(BOB).unwrap();
+        store.outbox_due(NOW, 10).unwrap();
+        store.outbox_for(BOB, 10).unwrap();
+        store.outbox_next_try().unwrap();
+        store.request_usage().unwrap();
+        store.find_contacts("bob").unwrap();
+        store.sweep_traces(Wall::from_millis(0), 10).unwrap();
+        let warning =
+            WarningRow { seq: 0, contact: Some(BOB), at: NOW, kind: "k".into(), text: "t".into(), seen: false };
+        store.put_warning(&warning).unwrap();
+        let (steps, sql) = *store.work.borrow();
+        assert!(steps < 1_000, "{steps} steps in {sql}");
     }
-    Ok(())
+
+    #[test]
+    fn a_full_disk_takes_the_whole_transaction_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("letters.db"), &[7; 32]).unwrap();
+        day(&store, 1, Body::Text { text: "before".into() }).unwrap();
+        let pages: i64 = store.conn.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        store.conn.pragma_update_and_check(None, "max_page_count", pages + 8, |_| Ok(())).unwrap();
+
+        store.begin().unwrap();
+        let long = || Body::Text { text: "long ".repeat(1000) };
+        let full = (2..100).find_map(|number| day(&store, number, long()).err()).unwrap();
+        assert!(matches!(full, Error::Full | Error::TransactionLost), "{full}");
+        // Whether SQLite gave the transaction up by itself or not, nothing of it must get through.
+        let after = store.set_setting("after", "the error");
+        assert_eq!(after.is_err(), store.conn.is_autocommit());
+        store.rollback().unwrap();
+        assert_eq!(store.setting("after").unwrap(), None);
+        assert_eq!(store.letter_len().unwrap(), 2);
+        assert_eq!(store.search("long", None, 9).unwrap().len(), 0);
+
+        store.conn.pragma_update_and_check(None, "max_page_count", 1_000_000, |_| Ok(())).unwrap();
+        store.begin().unwrap();
+        day(&store, 3, long()).unwrap();
+        store.commit().unwrap();
+        assert_eq!(store.search("long", None, 9).unwrap().len(), 2);
+        assert_eq!(store.check().unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn statements_after_a_lost_transaction_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("letters.db"), &[7; 32]).unwrap();
+        store.begin().unwrap();
+        store.set_setting("a", "1").unwrap();
+        store.conn.execute_batch("ROLLBACK").unwrap();
+        assert!(matches!(store.set_setting("b", "1"), Err(Error::TransactionLost)));
+        assert!(matches!(store.setting("a"), Err(Error::TransactionLost)));
+        assert!(matches!(store.savepoint(), Err(Error::TransactionLost)));
+        assert!(matches!(store.commit(), Err(Error::TransactionLost)));
+        assert!(!store.in_transaction());
+        assert_eq!((store.setting("a").unwrap(), store.setting("b").unwrap()), (None, None));
+    }
 }

@@ -1,5 +1,7 @@
 //! Whole engines against each other: real databases, virtual network and time.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that goes wrong ends by panic")]
+
 mod conversation;
 mod storm;
 mod world;

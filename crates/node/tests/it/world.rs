@@ -23,6 +23,7 @@ use waypost_testkit::sim::{Host, HostInput, HostOutput, NodeId, StreamId, World}
 
 /// What a node tells the test.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "moved once")]
 pub(crate) enum Told {
     Reply(u64, Result<Value, String>),
     Event(Event),
@@ -86,7 +87,8 @@ pub(crate) struct NodeHost {
 impl NodeHost {
     pub(crate) fn start(disk: &Disk, now: Now, rng: &mut SimRng) -> Self {
         let keys = disk.keys();
-        let store = Store::open(&disk.database(), keys.database_key()).unwrap();
+        let mut store = Store::open(&disk.database(), keys.database_key()).unwrap();
+        store.danger_skip_sync().unwrap();
         let mut rng = rng.fork(&format!("node {}", now.wall.as_millis()));
         let engine = Engine::open(now, &mut rng, store, keys, Config::default()).unwrap();
         let connection_keys = Arc::new(engine.connection_keys().unwrap());
@@ -292,7 +294,7 @@ impl People {
         let nodes = names.iter().map(|name| {
             let address = format!("{name}:7300");
             let disk = Disk::new(&mut rng.fork(name), &address);
-            world.add_node(*name, address.as_str(), move |boot, rng| NodeHost::start(&disk, boot.now, rng))
+            world.add_node(name, address.as_str(), move |boot, rng| NodeHost::start(&disk, boot.now, rng))
         });
         let nodes = nodes.collect();
         Self { world, nodes, next_token: 0, told: Vec::new() }

@@ -183,6 +183,21 @@ mod tests {
         assert_eq!(records.count(ROWS, &[]), Ok(5));
     }
 
+    /// SR-3.1e: the key is the person, the name is only a name.
+    #[test]
+    fn knows_people_by_nothing_but_their_key() {
+        let mut records = MemoryRecords::default();
+        let (ada, other_ada) = (identity(1, 1), identity(2, 1));
+        assert_eq!(ada.username(), other_ada.username());
+        assert!(matches!(offer_at(&mut records, &ada, 1), Offer::New(_)));
+        assert!(matches!(offer_at(&mut records, &other_ada, 2), Offer::New(_)));
+        let mut renamed = IdentityDraft::next(&ada, Wall::default()).unwrap();
+        (renamed.username, renamed.noise_key) = ("Grace".to_owned(), PublicKey([9; 32]));
+        let renamed = renamed.sign(&SigningKey::from_bytes(&[1; 32])).unwrap();
+        assert!(matches!(offer_at(&mut records, &renamed, 3), Offer::Updated { .. }));
+        assert_eq!(records.count(ROWS, &[]), Ok(2));
+    }
+
     /// SR-3.1.5c
     #[test]
     fn keeps_the_evidence_of_a_fork_and_forgets_on_demand() {

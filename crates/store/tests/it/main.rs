@@ -8,8 +8,11 @@
 )]
 
 mod contacts;
+mod crash;
+mod golden;
 mod history;
 mod letters;
+mod model;
 mod outbox;
 mod records;
 mod search;

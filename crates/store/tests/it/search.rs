@@ -77,3 +77,31 @@ proptest! {
         })?;
     }
 }
+
+#[test]
+#[allow(clippy::disallowed_types, reason = "the time it takes is what is tested")]
+fn stays_quick_among_a_hundred_thousand_letters() {
+    let (mut store, _folder) = store();
+    let words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda"];
+    store.begin().unwrap();
+    for number in 0..100_000_u64 {
+        let pick = |step: u64| words[usize::try_from((number / step + number) % 11).unwrap()];
+        let say = format!("{} {} {} number{number}", pick(1), pick(11), pick(121));
+        insert(
+            &store,
+            &incoming(if number.is_multiple_of(2) { BOB } else { CAROL }, letter(number, number, text(&say))),
+        );
+    }
+    store.commit().unwrap();
+    assert_eq!(found(&store, "number77777"), [id(77_777)]);
+    // Words that are in a third of all letters, and a letter that a fifth of all words begin with.
+    for query in ["alpha", "alpha beta gamma", "e", "number"] {
+        let start = std::time::Instant::now();
+        let all = store.search(query, None, 50).unwrap();
+        let of_bob = store.search(query, Some(BOB), 50).unwrap();
+        assert_eq!((all.len(), of_bob.len()), (50, 50), "{query}");
+        assert!(all.windows(2).all(|pair| pair[0].seq > pair[1].seq));
+        // Tens of milliseconds on a slow machine; the bound only tells a scan of everything from a search.
+        assert!(start.elapsed().as_secs() < 5, "{query} took {:?}", start.elapsed());
+    }
+}

@@ -102,3 +102,48 @@ fn only_its_owner_reads_it() {
         assert_eq!(mode(&home.join(&name)), 0o600, "{name} is protected again");
     }
 }
+
+#[test]
+fn a_copy_is_as_secret_and_as_whole() {
+    let (mut store, folder) = store();
+    for number in 0..200 {
+        insert(&store, &incoming(BOB, letter(number, 0, text(&format!("{MARK} {number}")))));
+    }
+    let copy = folder.path().join("copy.db");
+    store.begin().unwrap();
+    assert!(matches!(store.copy_to(&copy), Err(Error::Misuse(_))));
+    store.rollback().unwrap();
+    store.copy_to(&copy).unwrap();
+    let again = store.copy_to(&copy).unwrap_err();
+    assert!(
+        matches!(&again, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists),
+        "{again}"
+    );
+    insert(&store, &incoming(BOB, letter(200, 0, text("after the copy"))));
+
+    for (name, bytes) in files(folder.path()) {
+        for text in [MARK, "SQLite format", "CREATE TABLE"] {
+            assert!(!contains(&bytes, text), "{text} in {name}");
+        }
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert!(matches!(Store::open(&copy, &[8; 32]), Err(Error::WrongKey)));
+    let copy = Store::open(&copy, &KEY).unwrap();
+    assert_eq!(copy.check().unwrap(), Vec::<String>::new());
+    assert_eq!(copy.history(BOB, None, 999).unwrap(), store.history(BOB, None, 200 + 1).unwrap()[..200]);
+    assert_eq!(copy.search("199", None, 9).unwrap().len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_behind_a_link_is_fine() {
+    let (store, folder) = store();
+    drop(store);
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+    assert!(Store::open(&link.join("letters.db"), &KEY).is_ok());
+}
