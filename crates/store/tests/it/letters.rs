@@ -57,10 +57,12 @@ fn numbers_are_never_given_twice() {
 #[test]
 fn a_state_only_moves_forward() {
     let all = [State::Queued, State::Sent, State::Stored, State::Delivered, State::Read, failed("expired")];
+    let (store, _folder) = store();
+    let mut number = 0;
     for (from_rank, from) in all.iter().enumerate() {
         for (to_rank, to) in all.iter().enumerate() {
-            let (store, _folder) = store();
-            let mut row = outgoing(BOB, letter(1, 0, text("a")));
+            number += 1;
+            let mut row = outgoing(BOB, letter(number, 0, text("a")));
             row.state = from.clone();
             insert(&store, &row);
             let moves = match (from, to) {
@@ -69,8 +71,8 @@ fn a_state_only_moves_forward() {
                 (State::Delivered | State::Read, State::Failed { .. }) => false,
                 _ => to_rank > from_rank,
             };
-            assert_eq!(store.set_letter_state(BOB, id(1), to).unwrap(), moves, "{from:?} to {to:?}");
-            let now = store.letter(BOB, Direction::Out, id(1)).unwrap().unwrap().state;
+            assert_eq!(store.set_letter_state(BOB, id(number), to).unwrap(), moves, "{from:?} to {to:?}");
+            let now = store.letter(BOB, Direction::Out, id(number)).unwrap().unwrap().state;
             assert_eq!(&now, if moves { to } else { from });
         }
     }

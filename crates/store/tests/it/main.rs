@@ -19,6 +19,7 @@ mod search;
 mod secrecy;
 mod transactions;
 
+use std::cell::RefCell;
 use tempfile::TempDir;
 use waypost_core::{Body, ContactId, Letter, LetterId, Protection, Wall, Wire};
 use waypost_store::{Inserted, LetterRow, Store};
@@ -33,6 +34,20 @@ fn store() -> (Store, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("letters.db"), &KEY).unwrap();
     (store, folder)
+}
+
+/// An empty store for one of many cases: all share one database, and what a case does is taken back by the next.
+fn case<T>(run: impl FnOnce(&mut Store) -> T) -> T {
+    thread_local! {
+        static SHARED: RefCell<(Store, TempDir)> = RefCell::new(store());
+    }
+    SHARED.with_borrow_mut(|(store, _)| {
+        if store.in_transaction() {
+            store.rollback().unwrap();
+        }
+        store.begin().unwrap();
+        run(store)
+    })
 }
 
 fn id(number: u64) -> LetterId {

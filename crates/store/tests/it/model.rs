@@ -1,6 +1,6 @@
 //! The history beside a model that keeps every letter and works the view out from nothing each time.
 
-use crate::{BOB, at, id, incoming, insert, outgoing, store, text};
+use crate::{BOB, at, case, id, incoming, insert, outgoing, store, text};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use waypost_core::{Body, Letter};
@@ -130,9 +130,8 @@ proptest! {
 
     #[test]
     fn the_history_is_what_the_model_says(steps in proptest::collection::vec(step(), 1..60)) {
-        let (mut store, _folder) = store();
+        case(|store| {
         let mut model = Model::default();
-        store.begin().unwrap();
         for step in steps {
             match step {
                 Step::Insert(own, number, sent, body) => {
@@ -163,8 +162,9 @@ proptest! {
         }
         let history: Vec<View> = store.history(BOB, None, 999).unwrap().into_iter().map(View::from).collect();
         prop_assert_eq!(history, views);
-        store.commit().unwrap();
         prop_assert_eq!(store.check().unwrap(), Vec::<String>::new());
+        Ok(())
+        })?;
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::store;
+use crate::case;
 use proptest::prelude::*;
 use waypost_core::{Change, MemoryRecords, Records, Space};
 
@@ -21,9 +21,8 @@ proptest! {
         steps in proptest::collection::vec(proptest::collection::vec(change(), 0..6), 1..6),
         questions in proptest::collection::vec((0..2_usize, key(), proptest::option::of(key()), 0..5_usize), 20),
     ) {
-        let (mut store, _folder) = store();
+        case(|store| {
         let mut memory = MemoryRecords::default();
-        store.begin().unwrap();
         for changes in steps {
             store.apply(&changes).unwrap();
             memory.apply(changes);
@@ -38,5 +37,7 @@ proptest! {
         let under = memory.count(SPACES[0], &[0xff]).unwrap();
         prop_assert_eq!(store.remove_records(SPACES[0], &[0xff]).unwrap() as u64, under);
         prop_assert_eq!(store.count(SPACES[0], &[0xff]).unwrap(), 0);
+        Ok(())
+        })?;
     }
 }

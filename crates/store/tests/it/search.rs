@@ -1,4 +1,4 @@
-use crate::{BOB, CAROL, id, incoming, insert, letter, outgoing, store, text};
+use crate::{BOB, CAROL, case, id, incoming, insert, letter, outgoing, store, text};
 use proptest::prelude::*;
 use waypost_core::{Body, ContactId, LetterId};
 use waypost_store::Store;
@@ -48,7 +48,8 @@ fn finds_the_text_as_it_is_now() {
 
 #[test]
 fn forgets_the_words_of_a_forgotten_contact() {
-    let (store, _folder) = store();
+    let (mut store, _folder) = store();
+    store.begin().unwrap();
     for number in 1..=600 {
         insert(&store, &incoming(BOB, letter(number, 0, text("apples"))));
     }
@@ -66,11 +67,8 @@ proptest! {
 
     #[test]
     fn no_query_is_wrong(query in "(\\PC|[\"'*():^{}+\\-\0 ]|AND|OR|NOT|NEAR|text:){0,20}") {
-        thread_local! {
-            static STORE: (Store, tempfile::TempDir) = store();
-        }
-        STORE.with(|(store, _)| {
-            store.insert_letter(&incoming(BOB, letter(1, 0, text("NOT a text: NEAR (you) AND me")))).unwrap();
+        case(|store| {
+            insert(store, &incoming(BOB, letter(1, 0, text("NOT a text: NEAR (you) AND me"))));
             prop_assert!(store.search(&query, None, 10).is_ok(), "{}", query);
             prop_assert!(store.search(&query, Some(BOB), 10).is_ok(), "{}", query);
             Ok(())

@@ -106,9 +106,11 @@ fn only_its_owner_reads_it() {
 #[test]
 fn a_copy_is_as_secret_and_as_whole() {
     let (mut store, folder) = store();
+    store.begin().unwrap();
     for number in 0..200 {
         insert(&store, &incoming(BOB, letter(number, 0, text(&format!("{MARK} {number}")))));
     }
+    store.commit().unwrap();
     let copy = folder.path().join("copy.db");
     store.begin().unwrap();
     assert!(matches!(store.copy_to(&copy), Err(Error::Misuse(_))));
