@@ -25,6 +25,13 @@ fn version(path: &Path) -> i64 {
     raw(path).pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
 }
 
+/// The version of a database made now.
+fn newest() -> i64 {
+    let (store, folder) = crate::store();
+    drop(store);
+    version(&folder.path().join("letters.db"))
+}
+
 fn found(store: &Store, query: &str) -> Vec<LetterId> {
     store.search(query, None, 9).unwrap().into_iter().map(|entry| entry.letter.id).collect()
 }
@@ -75,7 +82,7 @@ fn old_letters_are_found_edited_and_deleted_like_new_ones() {
     assert_eq!(found(&store, "zero"), [], "its words are the same that were indexed");
     assert_eq!(store.check().unwrap(), Vec::<String>::new());
     drop(store);
-    assert_eq!(version(&path), 2);
+    assert_eq!(version(&path), newest());
     let store = Store::open(&path, &KEY).unwrap();
     assert_eq!(found(&store, "ferry").len(), 3);
 }
@@ -102,7 +109,7 @@ fn a_newer_database_is_left_alone() {
     let (_folder, path) = golden();
     raw(&path).pragma_update(None, "user_version", 99).unwrap();
     let error = Store::open(&path, &KEY).unwrap_err();
-    assert!(matches!(error, Error::Newer { found: 99, known: 2 }), "{error}");
+    assert!(matches!(error, Error::Newer { found: 99, known } if known == newest()), "{error}");
     assert_eq!(error.kind(), ErrorKind::BadInput);
     assert_eq!(version(&path), 99);
 }
