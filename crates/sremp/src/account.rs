@@ -381,6 +381,14 @@ impl Account {
         Ok(outbox::has_items(records, peer)?)
     }
 
+    /// Everybody for whom letters wait: after a start, connections to them are wanted.
+    ///
+    /// # Errors
+    /// The records failed.
+    pub fn recipients(&self, records: &(impl Records + ?Sized)) -> Result<Vec<ContactId>, Error> {
+        outbox::recipients(records)
+    }
+
     /// The connection by which a peer is talked to.
     pub fn link_of(&self, peer: &ContactId) -> Option<LinkId> {
         self.by_peer.get(peer).copied()

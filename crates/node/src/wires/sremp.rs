@@ -46,6 +46,8 @@ pub struct Sremp {
     account: Account,
     dials: Dials,
     remotes: BTreeMap<LinkId, String>,
+    /// Connections for letters that waited already at the start were asked for.
+    started: bool,
     last_save: Option<SaveId>,
     events: VecDeque<WireEvent>,
     commands: VecDeque<NetCommand>,
@@ -68,6 +70,7 @@ impl Sremp {
             account: Account::new(now, keys, AccountLimits::default(), AccountTiming::default()),
             dials: Dials::default(),
             remotes: BTreeMap::new(),
+            started: false,
             last_save: None,
             events: VecDeque::new(),
             commands: VecDeque::new(),
@@ -308,6 +311,11 @@ impl Wire for Sremp {
     }
 
     fn tick(&mut self, turn: &mut Turn<'_>) -> Result<(), Error> {
+        if !std::mem::replace(&mut self.started, true) {
+            for peer in self.account.recipients(turn.store).map_err(sremp_error)? {
+                self.want(turn, peer)?;
+            }
+        }
         for peer in self.dials.due(turn.now.mono) {
             self.dial_if_needed(turn, peer)?;
         }
@@ -330,6 +338,9 @@ impl Wire for Sremp {
     }
 
     fn poll_timeout(&self) -> Option<Mono> {
+        if !self.started {
+            return Some(Mono::default());
+        }
         [self.account.poll_timeout(), self.dials.poll_timeout()].into_iter().flatten().min()
     }
 

@@ -355,7 +355,13 @@ impl People {
             }
             self.run(Duration::from_secs(1));
         }
-        panic!("{name} never came to what was wanted: {last:#}\n{}", self.world.trace());
+        let states: Vec<Value> = self
+            .nodes
+            .clone()
+            .into_iter()
+            .map(|node| self.call(node, "node.status", Value::Null)["wires"].clone())
+            .collect();
+        panic!("{name} never came to what was wanted: {last:#}\n{states:#?}\n{}", self.world.trace());
     }
 
     pub(crate) fn send(&mut self, from: NodeId, to: &str, text: &str) -> LetterId {

@@ -70,6 +70,19 @@ pub(super) fn has_items(records: &(impl Records + ?Sized), peer: &ContactId) -> 
     Ok(!records.records(ITEMS, peer.as_bytes(), None, 1)?.is_empty())
 }
 
+/// Everybody for whom something waits.
+pub(super) fn recipients(records: &(impl Records + ?Sized)) -> Result<Vec<ContactId>, Error> {
+    let mut found = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    while let Some((key, _)) = records.records(ITEMS, b"", after.as_deref(), 1)?.pop() {
+        let peer = *key.first_chunk::<32>().ok_or(Error::Internal("an outbox key without recipient"))?;
+        let peer = ContactId::from_bytes(peer);
+        after = Some(item_key(&peer, u64::MAX));
+        found.push(peer);
+    }
+    Ok(found)
+}
+
 /// Makes everything that waits be sealed anew, on sessions still to be made.
 pub(super) fn unseal_all<R: Records + ?Sized>(batch: &mut waypost_core::Batch<'_, R>) -> Result<(), Error> {
     let mut after: Option<Vec<u8>> = None;
