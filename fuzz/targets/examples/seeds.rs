@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a tool of the workshop stops where it fails")]
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use serde_json::Value;
 use std::{
@@ -11,20 +12,23 @@ use std::{
     fs,
     path::Path,
 };
-use waypost_core::{Body, InviteToken, Letter, LetterId, ReceiptKind, Wall};
+use waypost_core::{Body, Card, ContactId, InviteToken, Letter, LetterId, ReceiptKind, Wall};
 use waypost_fuzz_targets::{
+    account,
     connection::{INITIATOR, RESPONDER},
     keyring::{PASSPHRASE, PURPOSE},
-    peer,
+    node, peer,
     ratchet::conversation,
     sremp::SIGNER,
     vault,
 };
 use waypost_keyring::{KdfCost, Keyring, Passphrase, sealed};
+use waypost_node::{card::to_link, method::descriptions};
 use waypost_sremp::{
-    IdentityDraft, Message, TrustRow,
+    ErrorCode, IdentityDraft, Message, TrustRow,
     content::{Content, Receipt, Text},
     ed25519::SigningKey,
+    message::{DeliveryConfirmation, DirectMessage, ErrorMessage, FetchPrekeys},
     noise::{Initiator, NoiseKeys, Responder},
     probe,
     trust::{Fork, VerifiedVia},
@@ -45,8 +49,16 @@ fn main() {
     trust_rows();
     streams();
     handshakes();
-    contents();
     vaults();
+    let contents = contents();
+    accounts(&contents);
+    cards();
+    for (number, method) in descriptions().iter().enumerate() {
+        keep("call", &number.to_string(), format!("{}\n{{}}", method.name).as_bytes());
+    }
+    for (name, params) in CALLS {
+        keep("call", name, format!("{name}\n{params}").as_bytes());
+    }
     for (target, seed) in ["connection", "listener"].into_iter().zip(peer::seeds().unwrap()) {
         keep(target, "conversation", &seed);
     }
@@ -198,8 +210,56 @@ fn handshakes() {
     keep("handshake", "at-the-initiator", &seen);
 }
 
+/// Calls with parameters.
+const CALLS: [(&str, &str); 4] = [
+    ("identity.rename", r#"{"name":"Ada"}"#),
+    ("contacts.verify", r#"{"contact":"ada"}"#),
+    ("letters.send", r#"{"to":"ada","id":"00000000000000000000000000000001","body":{"kind":"text","text":"hello"}}"#),
+    ("letters.history", r#"{"contact":"ada","limit":5}"#),
+];
+
+/// What peers send to an account.
+fn accounts(contents: &[Vec<u8>]) {
+    let key = SigningKey::from_bytes(&SIGNER);
+    let messages = [
+        Message::FetchPrekeys(FetchPrekeys { target: ContactId::from_bytes([1; 32]) }),
+        Message::DeliveryConfirmation(DeliveryConfirmation {
+            message_id: 2,
+            delivered_to: key.public(),
+            timestamp: Wall::from_millis(5),
+            signature: key.sign(b"SREMP/1 delivered\0"),
+            sender: None,
+            seq: None,
+        }),
+        Message::Error(ErrorMessage::new(ErrorCode::NoSession)),
+        Message::DirectMessage(DirectMessage { message_id: 1, encrypted_blob: vec![2; 400].into() }),
+    ];
+    let messages = messages.map(|message| message.encode());
+    for (number, seed) in account::seeds(contents, &messages).unwrap().iter().enumerate() {
+        keep("account", &number.to_string(), seed);
+    }
+}
+
+/// A link, and the signed part alone.
+fn cards() {
+    let key = SigningKey::from_bytes(&node::SIGNER);
+    let card = Card {
+        contact: key.public(),
+        name: "Alice".into(),
+        noise_key: [3; 32],
+        version: 5,
+        issued: Wall::from_millis(6),
+        addresses: vec!["sremp://alice.example:7300".parse().unwrap(), "sremp://[2001:db8::1]:1".parse().unwrap()],
+    };
+    let link = to_link(&card, &key, Some(&InviteToken([9; 16]))).unwrap();
+    keep("card", "link", link.as_bytes());
+    let bytes = URL_SAFE_NO_PAD.decode(link.strip_prefix("waypost:").unwrap()).unwrap();
+    let signed = bytes.len() - 64 - 16;
+    keep("card", "signed-part", bytes.get(..signed).unwrap());
+}
+
 /// A letter of every kind, and what other clients send.
-fn contents() {
+fn contents() -> Vec<Vec<u8>> {
     let (to, now) = (LetterId::from_bytes([9; 16]), Wall::from_millis(1_790_000_000_000));
     let bodies = [
         Body::Text { text: "hello".into() },
@@ -219,11 +279,12 @@ fn contents() {
     contents.push(Content::Text(Text { id: 1, sent: now, text: "hello".into(), reply_to: Some(2), letter: Some(to) }));
     contents.push(Content::Receipt(Receipt { kind: ReceiptKind::Read, message_ids: vec![1, 2] }));
     contents.extend([Content::Null, Content::End]);
-    for (number, content) in contents.into_iter().enumerate() {
-        let bytes = content.encode().unwrap();
-        keep("content", &number.to_string(), &bytes);
-        keep("padding", &number.to_string(), &probe::pad(&bytes).unwrap());
+    let contents: Vec<Vec<u8>> = contents.iter().map(|content| content.encode().unwrap()).collect();
+    for (number, bytes) in contents.iter().enumerate() {
+        keep("content", &number.to_string(), bytes);
+        keep("padding", &number.to_string(), &probe::pad(bytes).unwrap());
     }
+    contents
 }
 
 fn vaults() {

@@ -8,8 +8,10 @@
 //! and a folder of seeds; the tests say which of them is missing. The seeds are written by
 //! `cargo run -p waypost-fuzz-targets --example seeds`.
 
+pub mod account;
 pub mod connection;
 pub mod keyring;
+pub mod node;
 pub mod peer;
 pub mod people;
 pub mod ratchet;
@@ -17,8 +19,10 @@ pub mod sremp;
 pub mod vault;
 pub mod vocabulary;
 
+pub use account::account;
 pub use connection::{chunks, frames, handshake};
 pub use keyring::{keyring, sealed_file};
+pub use node::{call, card};
 pub use peer::{connection, listener};
 pub use ratchet::{padding, ratchet_blob};
 pub use sremp::{content, endpoint, identity, invitation, message, trust_row};
@@ -30,7 +34,10 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, by name.
 pub const TARGETS: &[Target] = &[
+    ("account", account),
     ("address", address),
+    ("call", call),
+    ("card", card),
     ("chunks", chunks),
     ("connection", connection),
     ("content", content),

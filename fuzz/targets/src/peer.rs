@@ -21,7 +21,7 @@ use waypost_sremp::{
 const STEPS: usize = 64;
 
 /// One step: its number, the length of what belongs to it, and that.
-fn step<'a>(data: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
+pub(crate) fn step<'a>(data: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let ([kind, high, low], rest) = data.split_first_chunk()?;
     let length = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
     let (content, rest) = rest.split_at(length);
@@ -98,7 +98,7 @@ pub fn seeds() -> Option<[Vec<u8>; 2]> {
 }
 
 /// The bytes of one step.
-fn put(kind: u8, content: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn put(kind: u8, content: &[u8]) -> Option<Vec<u8>> {
     let length = u16::try_from(content.len()).ok()?;
     Some([&[kind][..], &length.to_be_bytes(), content].concat())
 }

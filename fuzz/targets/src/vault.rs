@@ -12,11 +12,13 @@ use waypost_sremp::{
 
 /// Bob, to whom everything is sent, and two who send.
 pub struct World {
-    bob: Person,
+    pub(crate) bob: Person,
     /// Alice, who has a session with Bob, and Carol, who has none.
-    senders: [Person; 2],
+    pub(crate) senders: [Person; 2],
     /// Bob's, after his answer to Alice.
-    records: MemoryRecords,
+    pub(crate) records: MemoryRecords,
+    /// Alice's, after his answer.
+    pub(crate) of_alice: MemoryRecords,
     /// Blobs that Bob can open: the number of the sender, the message id, the bytes.
     pub blobs: Vec<(u8, u64, Vec<u8>)>,
     /// InitialMessages as Carol would send them, not yet sealed.
@@ -95,7 +97,7 @@ impl World {
             initial_messages.push(value("initial_message")?);
             blobs.push((1, id, value("encrypted_blob")?));
         }
-        Some(Self { bob, senders: [alice, carol], records: of_bob, blobs, initial_messages })
+        Some(Self { bob, senders: [alice, carol], records: of_bob, of_alice, blobs, initial_messages })
     }
 
     /// Whether Bob takes a blob, and that a refused one leaves all secrets as they are.
@@ -112,7 +114,7 @@ impl World {
 }
 
 /// One committed step.
-fn step<T>(
+pub(crate) fn step<T>(
     records: &mut MemoryRecords,
     work: impl FnOnce(&mut Batch<'_, MemoryRecords>) -> Result<T, Error>,
 ) -> Option<T> {
@@ -139,7 +141,7 @@ pub fn initial_message(data: &[u8]) {
 }
 
 /// Profile, PQXDH: a type-1 blob.
-fn sealed(inner: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn sealed(inner: &[u8]) -> Option<Vec<u8>> {
     let (seal, spk) = (Secret::from_bytes(SEAL), Secret::from_bytes(SPK));
     let key = probe::seal_key_of(&seal, &spk).ok()?;
     let front = [&[1, 1][..], &SPK_ID.to_be_bytes(), seal.public().as_bytes()].concat();
