@@ -87,13 +87,7 @@ impl Engine {
     ///
     /// # Errors
     /// The keys or the database do not fit.
-    pub fn open(
-        now: Now,
-        rng: &mut dyn CryptoRng,
-        store: Store,
-        keys: Unlocked,
-        config: Config,
-    ) -> Result<Self, Error> {
+    pub fn open(now: Now, store: Store, keys: Unlocked, config: Config) -> Result<Self, Error> {
         let mut engine = Self {
             store,
             keys,
@@ -109,7 +103,6 @@ impl Engine {
         engine.build_wires(now)?;
         // A wire keeps what it was given; what it was never given is in the outbox and due at once.
         engine.outbox_due = engine.next_outbox(now)?;
-        let _ = rng;
         Ok(engine)
     }
 

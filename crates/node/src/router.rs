@@ -1,8 +1,8 @@
 //! Which wire a letter tries next. Pure: what is known goes in, the decision comes out.
 //!
 //! A letter starts on the first wire of its plan. Every [`STAGGER`] without a proof of delivery the
-//! next one joins in; when all have it, the plan starts over at a growing distance, since a wire keeps
-//! what it was given and repeats it by its own rules.
+//! next one joins in. When all have it there is nothing to do but to look again, ever more rarely: a wire
+//! keeps what it was given and repeats it by its own rules.
 
 use std::time::Duration;
 use waypost_core::{Address, Wire};
@@ -36,14 +36,11 @@ pub(crate) fn plan(addresses: &[Address], online: &[Wire], enabled: &[Wire]) -> 
     plan
 }
 
-/// What to do for a letter that was given to `tried` wires of the plan so far.
-pub(crate) fn decide(plan: &[Wire], tried: u32) -> Decision {
-    let tried_wires = usize::try_from(tried).unwrap_or(usize::MAX);
-    if let Some(&wire) = plan.get(tried_wires) {
-        return Decision { wire: Some(wire), again: STAGGER };
-    }
-    let rounds = tried.saturating_sub(u32::try_from(plan.len()).unwrap_or(u32::MAX)).min(16);
-    Decision { wire: None, again: (STAGGER * 2u32.saturating_pow(rounds)).min(LONGEST) }
+/// What to do for a letter that `tried` wires of the plan have, written `age` ago.
+pub(crate) fn decide(plan: &[Wire], tried: u32, age: Duration) -> Decision {
+    let next = usize::try_from(tried).ok().and_then(|tried| plan.get(tried)).copied();
+    let again = if next.is_some() { STAGGER } else { (age / 2).clamp(STAGGER, LONGEST) };
+    Decision { wire: next, again }
 }
 
 #[cfg(test)]
@@ -61,11 +58,12 @@ mod tests {
 
     #[test]
     fn starts_one_wire_after_the_other_and_then_waits_longer_and_longer() {
-        let plan = [Wire::Sremp];
-        assert_eq!(decide(&plan, 0), Decision { wire: Some(Wire::Sremp), again: STAGGER });
-        assert_eq!(decide(&plan, 1), Decision { wire: None, again: STAGGER });
-        assert_eq!(decide(&plan, 2).again, 2 * STAGGER);
-        assert_eq!(decide(&plan, 1000).again, LONGEST);
-        assert_eq!(decide(&[], 0).wire, None);
+        let (plan, young) = ([Wire::Sremp], Duration::from_secs(1));
+        assert_eq!(decide(&plan, 0, young), Decision { wire: Some(Wire::Sremp), again: STAGGER });
+        assert_eq!(decide(&plan, 1, young), Decision { wire: None, again: STAGGER });
+        assert_eq!(decide(&plan, 1, 10 * STAGGER).again, 5 * STAGGER);
+        assert_eq!(decide(&plan, 1, 100 * LONGEST).again, LONGEST);
+        // No wire now: whichever comes gets the letter.
+        assert_eq!(decide(&[], 0, young).wire, None);
     }
 }

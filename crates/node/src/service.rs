@@ -47,7 +47,7 @@ impl Node {
     pub async fn start(home: &Home, lock: HomeLock, keys: Unlocked, config: Config) -> Result<Self, Error> {
         let start = Instant::now();
         let store = Store::open(&home.database(), keys.database_key())?;
-        let mut engine = Engine::open(clock(start), &mut rand::rng(), store, keys, config.clone())?;
+        let mut engine = Engine::open(clock(start), store, keys, config.clone())?;
         let (news, news_in) = mpsc::channel(NEWS);
         let driver = match config.sremp.enabled {
             true => {

@@ -32,7 +32,7 @@ impl Engine {
                 }
                 Ok(())
             }
-            Body::Profile { card, .. } => self.profile_received(now, contact, card.as_deref()),
+            Body::Profile { card, .. } => self.profile_received(contact, card.as_deref()),
             _ => self.keep(now, wire, &contact, letter, protection),
         }
     }

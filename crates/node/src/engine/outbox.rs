@@ -72,7 +72,7 @@ impl Engine {
                 None => Ok(()),
             },
             WireEvent::Presence { peer, online } => self.presence(now, peer, online),
-            WireEvent::Identity { peer } => self.identity_seen(now, peer),
+            WireEvent::Identity { peer } => self.identity_seen(peer),
             WireEvent::Reached { peer, address } => self.reached(peer, &address),
             WireEvent::Warning { peer, kind, text } => self.warn(now, peer, kind, text),
         }
@@ -80,9 +80,9 @@ impl Engine {
 
     fn advance(&mut self, now: Now, rng: &mut dyn CryptoRng, row: OutboxRow, letter: &Letter) -> Result<(), Error> {
         let plan = self.plan_for(&row.contact)?;
-        let decision = router::decide(&plan, row.attempts);
+        let decision = router::decide(&plan, row.attempts, now.wall.since(row.created));
         let next = OutboxRow {
-            attempts: row.attempts.saturating_add(1),
+            attempts: row.attempts.saturating_add(u32::from(decision.wire.is_some())),
             next_try: now.wall.after(decision.again),
             ..row.clone()
         };

@@ -200,7 +200,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn identity_seen(&mut self, _now: Now, contact: ContactId) -> Result<(), Error> {
+    pub(super) fn identity_seen(&mut self, contact: ContactId) -> Result<(), Error> {
         match self.store.contact(contact)? {
             Some(row) if row.status != ContactStatus::Request => self.tell_contact(&row).map(drop),
             _ => Ok(()),
@@ -218,7 +218,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn profile_received(&mut self, now: Now, row: ContactRow, card: Option<&str>) -> Result<(), Error> {
+    pub(super) fn profile_received(&mut self, row: ContactRow, card: Option<&str>) -> Result<(), Error> {
         let mut row = row;
         // A card that is not the sender's own, or does not hold, is nothing but noise.
         let Some(Ok((card, _))) = card.map(card::from_link) else { return Ok(()) };
@@ -227,7 +227,6 @@ impl Engine {
         }
         take_card(&mut row, card);
         self.store.put_contact(&row)?;
-        let _ = now;
         match row.status {
             ContactStatus::Contact => self.tell_contact(&row).map(drop),
             _ => Ok(()),
