@@ -1,5 +1,6 @@
 //! The shell around the engine: a thread, the clocks, the drivers, and handles for callers.
 
+use crate::config::Sremp;
 use crate::engine::{Engine, Input, Output};
 use crate::home::HomeLock;
 use crate::keys::Unlocked;
@@ -64,7 +65,7 @@ impl Node {
         let node =
             Self { calls, events: events.downgrade(), stop: stop.clone(), stopped, listening: listening.clone() };
 
-        let addresses = addresses(&config.sremp.advertise, &listening);
+        let addresses = config.sremp.reachable(&listening).into_iter().map(Address::Sremp).collect();
         engine.handle(clock(start), &mut rand::rng(), Input::Addresses(addresses))?;
         let texts = listening.iter().map(ToString::to_string).collect();
         let news_of_start = NetInput::Sremp(SrempInput::Listening(texts));
@@ -261,18 +262,20 @@ fn clock(start: Instant) -> Now {
     Now { mono: Mono::from_millis(mono), wall: Wall::from_millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)) }
 }
 
-/// The addresses for the card: what the person says, else where it listens, with the machine's own
-/// address for "any".
-fn addresses(advertise: &[SrempAddress], listening: &[SocketAddr]) -> Vec<Address> {
-    if !advertise.is_empty() {
-        return advertise.iter().cloned().map(Address::Sremp).collect();
+impl Sremp {
+    /// The addresses for the card: what the person says, else where the node listens, with the machine's
+    /// own address for "any". Give [`Sremp::listen`] itself for a node that does not listen now.
+    pub fn reachable(&self, listening: &[SocketAddr]) -> Vec<SrempAddress> {
+        if !self.advertise.is_empty() {
+            return self.advertise.clone();
+        }
+        let mut addresses = Vec::new();
+        for socket in listening.iter().filter(|socket| socket.port() != 0) {
+            let ip = if socket.ip().is_unspecified() { own_address(socket.ip()) } else { Some(socket.ip()) };
+            addresses.extend(ip.map(|ip| SrempAddress { host: ip.to_string(), port: socket.port() }));
+        }
+        addresses
     }
-    let mut addresses = Vec::new();
-    for socket in listening {
-        let ip = if socket.ip().is_unspecified() { own_address(socket.ip()) } else { Some(socket.ip()) };
-        addresses.extend(ip.map(|ip| Address::Sremp(SrempAddress { host: ip.to_string(), port: socket.port() })));
-    }
-    addresses
 }
 
 /// The address this machine uses towards others. Connecting a UDP socket only asks the routing table;
