@@ -1,2 +1,44 @@
-//! The `waypost` command.
-fn main() {}
+//! The one program of Waypost: a person's node, and the commands to use it.
+//!
+//! Arguments as typed ([`args`]) become a checked [`context::Context`]; a command opens a
+//! [`session::Session`] with the folder's node if it needs one, and prints through [`output::Output`].
+
+mod args;
+mod command;
+mod context;
+mod failure;
+mod output;
+mod secret;
+mod session;
+
+use args::Args;
+use clap::Parser;
+use context::Context;
+use output::Output;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log(args.global.verbose);
+    let output = Output::new(args.global.json);
+    let ended = Context::new(&args.global).and_then(|context| command::run(&context, args.command));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit().into()
+        }
+    }
+}
+
+/// Logs go to stderr: warnings, more with `-v`, or as `WAYPOST_LOG` says.
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("WAYPOST_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+}

@@ -1,0 +1,127 @@
+//! How a command can end other than well.
+
+use std::io;
+use std::process::ExitCode;
+use waypost_api::ClientError;
+use waypost_core::{ErrorKind, HasKind};
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Whoever read the output has seen enough. That is success.
+    Pipe,
+    /// The output has said it already; only the exit code is left.
+    Told(Exit),
+    /// Something to tell.
+    Error {
+        /// Decides the exit code.
+        kind: ErrorKind,
+        /// What went wrong.
+        message: String,
+        /// The next step.
+        hint: Option<String>,
+    },
+}
+
+impl Failure {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self::Error { kind, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn bad_input(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::BadInput, message)
+    }
+
+    /// Says what to do next, unless something said so before.
+    pub(crate) fn or_hint(self, text: &str) -> Self {
+        match self {
+            Self::Error { kind, message, hint: None } => Self::Error { kind, message, hint: Some(text.to_owned()) },
+            other => other,
+        }
+    }
+
+    /// An operating system's error about a file.
+    pub(crate) fn file(what: &str, path: &std::path::Path, error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::AlreadyExists => ErrorKind::Conflict,
+            _ => ErrorKind::Environment,
+        };
+        Self::new(kind, format!("cannot {what} {}: {error}", path.display()))
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Pipe => Exit::Ok,
+            Self::Told(exit) => *exit,
+            Self::Error { kind, .. } => Exit::of(*kind),
+        }
+    }
+}
+
+/// The exit codes of the manual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Ok = 0,
+    Failed = 1,
+    BadInput = 2,
+    NotFound = 3,
+    Unreachable = 4,
+    Locked = 5,
+    Security = 6,
+    Limit = 7,
+}
+
+impl Exit {
+    fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::BadInput => Self::BadInput,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Unreachable => Self::Unreachable,
+            ErrorKind::Locked => Self::Locked,
+            ErrorKind::Security => Self::Security,
+            ErrorKind::Limit => Self::Limit,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<waypost_node::Error> for Failure {
+    fn from(error: waypost_node::Error) -> Self {
+        with_command_hint(error.kind(), error.to_string())
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        with_command_hint(error.kind(), error.to_string())
+    }
+}
+
+impl From<waypost_api::Error> for Failure {
+    fn from(error: waypost_api::Error) -> Self {
+        with_command_hint(error.kind(), error.to_string())
+    }
+}
+
+/// The next step as a command, for what the node tells in its own words.
+fn with_command_hint(kind: ErrorKind, message: String) -> Failure {
+    let hint = match kind {
+        ErrorKind::NotFound if message.starts_with("contact") => Some("`waypost contact list` shows all contacts"),
+        ErrorKind::NotFound if message.starts_with("letter") => {
+            Some("`waypost history CONTACT` shows letters with their ids")
+        }
+        ErrorKind::Locked => Some("give the passphrase with --passphrase-file or in WAYPOST_PASSPHRASE"),
+        ErrorKind::Unreachable => Some("start the node with `waypost up` and try again"),
+        ErrorKind::PeerFault => Some("restart `waypost up` after an update, so that both have the same version"),
+        ErrorKind::Internal => Some("please report this, with the output of `waypost doctor`"),
+        _ => None,
+    };
+    Failure::Error { kind, message, hint: hint.map(str::to_owned) }
+}
