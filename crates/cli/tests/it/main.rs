@@ -1,0 +1,18 @@
+//! The program as its users meet it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that goes wrong ends by panic"
+)]
+
+mod api;
+mod backup;
+mod chat;
+mod commands;
+mod contacts;
+mod conversation;
+mod daemon;
+mod people;
