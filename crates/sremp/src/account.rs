@@ -26,7 +26,7 @@ use crate::trust::{Trust, VerifiedVia};
 use crate::vault::{Own, Vault};
 use crate::{Error, ErrorCode, Identity, LinkId, ed25519::SigningKey, x25519};
 use allowance::Allowance;
-pub use foreign::WAYPOST;
+pub use foreign::{WAYPOST, letter_of_text, text_of_letter};
 use link::Link;
 use rand_core::CryptoRng;
 use setup::Setup;

@@ -4,3 +4,10 @@
 /// driver; no name is used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
+
+impl LinkId {
+    /// Whether this side dialled it.
+    pub const fn is_dialled(self) -> bool {
+        self.0 & 1 == 0
+    }
+}

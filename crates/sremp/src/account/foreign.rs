@@ -50,12 +50,12 @@ impl Account {
         };
         let content = match letter.body {
             Body::Text { text: words } => text(words, None),
-            Body::Reply { to, text: words } => text(words, self.text_of(step, peer, &to)?),
+            Body::Reply { to, text: words } => text(words, text_of_letter(&step.batch, peer, &to)?),
             Body::Edit { text: words, .. } => text(format!("* {words}"), None),
             Body::Receipt { receipt, letters } => {
                 let mut message_ids = Vec::new();
                 for letter in &letters {
-                    message_ids.extend(self.text_of(step, peer, letter)?);
+                    message_ids.extend(text_of_letter(&step.batch, peer, letter)?);
                 }
                 Content::Receipt(Receipt { kind: receipt, message_ids })
             }
@@ -81,14 +81,14 @@ impl Account {
                 self.note_pair(step, peer, id, text.id);
                 let body = match text.reply_to {
                     None => Body::Text { text: text.text },
-                    Some(to) => Body::Reply { to: self.letter_by_text(step, peer, to)?, text: text.text },
+                    Some(to) => Body::Reply { to: letter_of_text(&step.batch, peer, to)?, text: text.text },
                 };
                 Some(Letter { id, sent: text.sent, body })
             }
             Content::Receipt(receipt) => {
                 let mut letters = Vec::new();
                 for text in receipt.message_ids {
-                    letters.push(self.letter_by_text(step, peer, text)?);
+                    letters.push(letter_of_text(&step.batch, peer, text)?);
                 }
                 let first = letters.first().map_or([0; 16], |letter| *letter.as_bytes());
                 let body = Body::Receipt { receipt: receipt.kind, letters };
@@ -107,24 +107,31 @@ impl Account {
         step.batch.put(BY_TEXT, [&peer.as_bytes()[..], &text.to_be_bytes()].concat(), pair.clone());
         step.batch.put(BY_LETTER, [&peer.as_bytes()[..], letter.as_bytes()].concat(), pair);
     }
+}
 
-    fn text_of<R: Records>(
-        &self,
-        step: &Step<'_, R>,
-        peer: &ContactId,
-        letter: &LetterId,
-    ) -> Result<Option<u64>, Error> {
-        let key = [&peer.as_bytes()[..], letter.as_bytes()].concat();
-        let Some(value) = step.batch.record(BY_LETTER, &key)? else { return Ok(None) };
-        Ok(Some(msgpack::decode::<Pair>(&value)?.text))
-    }
+/// The TEXT.id under which a peer knows a letter, if it went or came as TEXT.
+///
+/// # Errors
+/// The records failed.
+pub fn text_of_letter(
+    records: &(impl Records + ?Sized),
+    peer: &ContactId,
+    letter: &LetterId,
+) -> Result<Option<u64>, Error> {
+    let key = [&peer.as_bytes()[..], letter.as_bytes()].concat();
+    let Some(value) = records.record(BY_LETTER, &key)? else { return Ok(None) };
+    Ok(Some(msgpack::decode::<Pair>(&value)?.text))
+}
 
-    fn letter_by_text<R: Records>(&self, step: &Step<'_, R>, peer: &ContactId, text: u64) -> Result<LetterId, Error> {
-        let key = [&peer.as_bytes()[..], &text.to_be_bytes()].concat();
-        match step.batch.record(BY_TEXT, &key)? {
-            Some(value) => Ok(msgpack::decode::<Pair>(&value)?.letter),
-            None => Ok(derived_id(peer, text)),
-        }
+/// The letter that a peer knows under a TEXT.id.
+///
+/// # Errors
+/// The records failed.
+pub fn letter_of_text(records: &(impl Records + ?Sized), peer: &ContactId, text: u64) -> Result<LetterId, Error> {
+    let key = [&peer.as_bytes()[..], &text.to_be_bytes()].concat();
+    match records.record(BY_TEXT, &key)? {
+        Some(value) => Ok(msgpack::decode::<Pair>(&value)?.letter),
+        None => Ok(derived_id(peer, text)),
     }
 }
 
