@@ -14,6 +14,7 @@
 
 mod accept;
 mod dial;
+mod inbox;
 mod link;
 mod outbound;
 mod task;
@@ -21,6 +22,8 @@ mod traffic;
 
 use crate::limits::{ConnectionLimits, Gate};
 use crate::{Clock, Error, tcp};
+pub use inbox::Held;
+use inbox::Inbox;
 use link::LinkCommand;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -61,6 +64,8 @@ pub struct DriverLimits {
     pub owed: usize,
     /// The same for all sockets together: then those that owe answers are not read.
     pub owed_by_all: usize,
+    /// Bytes of messages that the engine has not done with.
+    pub inbox: usize,
     /// Bytes that all accepted connections may send before they say who they are.
     pub half_open: usize,
     /// Bytes of incomplete chunked messages in all (profile, Limits: at most 64 MiB).
@@ -75,6 +80,7 @@ impl Default for DriverLimits {
             unsent: 256 << 10,
             owed: 16 << 10,
             owed_by_all: 8 << 20,
+            inbox: 8 << 20,
             half_open: 8 << 20,
             // With everything else a hostile crowd can fill it stays below 64 MiB.
             chunks: 16 << 20,
@@ -136,6 +142,8 @@ pub enum DriverEvent {
         link: LinkId,
         /// The message.
         message: Message,
+        /// Its place in the inbox; to be dropped when the message is done with.
+        held: Held,
     },
     /// A connection ended, or could not be made. Comes for every link that was dialled or identified.
     Closed {
@@ -201,7 +209,7 @@ struct Shared {
     keys: Mutex<Arc<ConnectionKeys>>,
     links: Mutex<HashMap<LinkId, Handle>>,
     next_accepted: AtomicU64,
-    news: mpsc::Sender<DriverEvent>,
+    news: Inbox,
     traffic: Traffic,
     owed: AtomicUsize,
     half_open: AtomicUsize,
@@ -245,7 +253,7 @@ impl SrempDriver {
             keys: Mutex::new(Arc::new(keys)),
             links: Mutex::default(),
             next_accepted: AtomicU64::new(1),
-            news,
+            news: Inbox::new(news, config.limits.inbox),
             traffic: Traffic::default(),
             owed: AtomicUsize::new(0),
             half_open: AtomicUsize::new(0),
@@ -333,8 +341,7 @@ impl Shared {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => {}
-            // An error means the same: nobody listens.
-            _ = self.news.send(event) => {}
+            () = self.news.put(event) => {}
         }
     }
 

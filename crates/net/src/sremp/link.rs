@@ -1,5 +1,6 @@
 //! One connection's machine and what lies between it, the socket and the engine.
 
+use super::inbox::{Held, Put};
 use super::outbound::Outbound;
 use super::{DriverEvent, Shared};
 use crate::limits::Permit;
@@ -8,7 +9,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 use waypost_sremp::connection::{Closed, Connection, Event, Input, Output, Verdict};
 use waypost_sremp::{CloseReason, ErrorCode, LinkId, Message, message::ErrorMessage};
@@ -121,10 +121,6 @@ impl<'a> Link<'a> {
         if let Err(error) = result {
             self.socket_error(&error);
         }
-    }
-
-    pub(super) fn has_news(&self) -> bool {
-        !self.news.is_empty()
     }
 
     pub(super) fn has_unsent(&self) -> bool {
@@ -241,10 +237,10 @@ impl<'a> Link<'a> {
     /// Gives the engine what fits its inbox.
     pub(super) fn tell(&mut self) {
         while let Some(event) = self.news.pop_front() {
-            match self.shared.news.try_send(event) {
-                Ok(()) => {}
-                Err(TrySendError::Full(event)) => return self.news.push_front(event),
-                Err(TrySendError::Closed(_)) => {
+            match self.shared.news.try_put(event) {
+                Put::Done => {}
+                Put::Full(event) => return self.news.push_front(*event),
+                Put::Gone => {
                     self.news.clear();
                     self.end_now(CloseReason::Stopped);
                 }
@@ -252,8 +248,12 @@ impl<'a> Link<'a> {
         }
     }
 
-    pub(super) fn next_news(&mut self) -> Option<DriverEvent> {
-        self.news.pop_front()
+    /// Waits until the engine has room for the next event; for ever if there is none.
+    pub(super) async fn room_for_news(&self) {
+        match self.news.front() {
+            Some(event) => drop(self.shared.news.room_for(event).await),
+            None => std::future::pending().await,
+        }
     }
 
     /// What the engine was not told yet.
@@ -303,7 +303,7 @@ impl<'a> Link<'a> {
             Event::Ready { peer, handshake_hash, we_dialled, .. } => {
                 DriverEvent::Ready { link, peer: peer.key(), we_dialled, remote: self.remote.clone(), handshake_hash }
             }
-            Event::Message(message) => DriverEvent::Message { link, message },
+            Event::Message(message) => DriverEvent::Message { link, message, held: Held::default() },
             Event::Closed(closed) => {
                 if let Closed::Fault(error) = &closed {
                     tracing::debug!(link = link.0, %error, "the peer broke the protocol");

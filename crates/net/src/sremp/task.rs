@@ -123,11 +123,8 @@ async fn converse(shared: &Shared, link: &mut Link<'_>, stream: &TcpStream, rein
             () = &mut cut => link.cut(),
             () = &mut stop => link.stop(|| queue.try_recv().ok()),
             ready = stream.writable(), if link.has_unsent() => link.check(ready),
-            Ok(permit) = shared.news.reserve(), if link.has_news() => {
-                if let Some(event) = link.next_news() {
-                    permit.send(event);
-                }
-            }
+            // What there is room for is told at the start of the loop.
+            () = link.room_for_news() => {}
             Some(command) = queue.recv(), if link.may_command() => link.commands(command, || queue.try_recv().ok()),
             ready = stream.readable(), if link.may_read() => match ready {
                 Ok(()) => link.read(stream),

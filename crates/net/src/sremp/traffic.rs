@@ -1,11 +1,11 @@
 //! What went over all sockets of a driver, told at most once a second.
 
+use super::inbox::Put;
 use super::{DriverEvent, Shared};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// Between two reports.
@@ -68,8 +68,8 @@ pub(super) async fn report(shared: &Shared) {
             _ = seconds.tick() => {}
         }
         for event in shared.traffic.take() {
-            if let Err(TrySendError::Full(event)) = shared.news.try_send(event) {
-                shared.traffic.give_back(event);
+            if let Put::Full(event) = shared.news.try_put(event) {
+                shared.traffic.give_back(*event);
             }
         }
     }

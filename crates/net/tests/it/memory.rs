@@ -31,11 +31,12 @@ async fn a_hostile_crowd_cannot_make_a_node_hold_64_mib_and_an_honest_peer_talks
     let mut honest = Node::start(200, DriverConfig::default()).await;
     let link = honest.dial_to(address.clone(), Default::default());
     assert_eq!(honest.ready().await, link);
-    let attacks: [(&str, u8, Attack); 6] = [
+    let attacks: [(&str, u8, Attack); 7] = [
         ("chunks that never end", 110, chunk_bomb),
         ("frames that never end", 110, endless_frame),
         ("claims of huge arrays and maps", 10, huge_claims),
         ("deep nesting", 10, deep_nesting),
+        ("large messages for nobody", 20, large_messages),
         ("requests whose answers are not read", 3, pings),
         ("messages of unknown names whose answers are not read", 3, unknown_names),
     ];
@@ -94,6 +95,10 @@ fn deep_nesting(raw: &mut Raw, _: u8) -> Vec<u8> {
     raw.seal(&[0x91; 65_000])
 }
 
+fn large_messages(raw: &mut Raw, _: u8) -> Vec<u8> {
+    (0..20).flat_map(|id| raw.seal(&super::node::direct(id, 61_000).encode())).collect()
+}
+
 fn pings(raw: &mut Raw, _: u8) -> Vec<u8> {
     (0..30_000).flat_map(|nonce| raw.seal(&Message::Ping(Ping { nonce }).encode())).collect()
 }
@@ -120,12 +125,12 @@ fn start_victim() -> (Child, SrempAddress) {
     (child, address)
 }
 
-/// Accepts everybody as a stranger and sends their messages back, until stdin ends.
+/// Accepts everybody as a stranger and sends their short messages back, until stdin ends.
 async fn victim() {
     let mut node = Node::start(250, listening()).await;
     // One connection first, so that everything is loaded that a node has when idle.
     Pair::of(Node::start(251, DriverConfig::default()).await, node).await;
-    node = Node::start(250, listening()).await;
+    node = Node::with_inbox(250, listening(), 1024).await;
     let idle = status("VmRSS:");
     say(&format!("listening {}", node.address()));
     let (end, mut ended) = tokio::sync::oneshot::channel();
@@ -140,7 +145,7 @@ async fn victim() {
         };
         match event {
             DriverEvent::Identified { link, .. } => node.judge(link, Verdict::Accept { known: false }),
-            DriverEvent::Message { link, message } => node.send(link, message),
+            DriverEvent::Message { link, message, .. } if message.encode().len() < 1000 => node.send(link, message),
             _ => {}
         }
     }

@@ -110,7 +110,7 @@ impl Node {
 
     pub(crate) async fn message(&mut self, on: LinkId) -> Message {
         match self.next().await {
-            DriverEvent::Message { link, message } if link == on => message,
+            DriverEvent::Message { link, message, .. } if link == on => message,
             other => panic!("no message: {other:?}"),
         }
     }

@@ -264,7 +264,7 @@ impl Wire for Sremp {
                 }
                 self.account(turn, AccountInput::LinkUp { link, peer, we_dialled })
             }
-            DriverEvent::Message { link, message } => self.message(turn, link, message),
+            DriverEvent::Message { link, message, .. } => self.message(turn, link, message),
             DriverEvent::Closed { link, reason } => self.closed(turn, link, reason),
             DriverEvent::Traffic { bytes_in, bytes_out } => {
                 self.status.bytes_in += bytes_in;

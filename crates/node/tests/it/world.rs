@@ -198,7 +198,9 @@ impl NodeHost {
                 remote: stream.as_u64().to_string(),
                 handshake_hash,
             }),
-            ConnectionEvent::Message(message) => self.news(DriverEvent::Message { link, message }),
+            ConnectionEvent::Message(message) => {
+                self.news(DriverEvent::Message { link, message, held: Default::default() })
+            }
             ConnectionEvent::Closed(closed) => {
                 self.news(DriverEvent::Closed { link, reason: CloseReason::new(&closed, said) });
             }
