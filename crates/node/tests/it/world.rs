@@ -89,7 +89,7 @@ impl NodeHost {
         let keys = disk.keys();
         let mut store = Store::open(&disk.database(), keys.database_key()).unwrap();
         store.danger_skip_sync().unwrap();
-        let mut rng = rng.fork(&format!("node {}", now.wall.as_millis()));
+        let rng = rng.fork(&format!("node {}", now.wall.as_millis()));
         let engine = Engine::open(now, store, keys, Config::default()).unwrap();
         let connection_keys = Arc::new(engine.connection_keys().unwrap());
         let mut host = Self {
