@@ -1,10 +1,11 @@
-//! The Python peer of `interop/sremp`, and a conversation that any two SREMP peers must be able to hold.
+//! The Python peer of `interop/sremp`, our own `waypost speak sremp`, and a conversation that any two SREMP peers must be able to hold.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, ensure};
-use serde_json::json;
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
 
 use crate::{Event, Peer, Transcript, python};
 
@@ -54,6 +55,51 @@ impl PythonPeer {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.python);
         command.args(arguments).current_dir(&self.home).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+}
+
+/// Launcher of `waypost speak sremp`.
+#[derive(Debug, Clone)]
+pub struct Speak {
+    program: PathBuf,
+}
+
+impl Speak {
+    /// Builds the program, unless `WAYPOST_PROGRAM` names one.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    pub fn prepare() -> Result<Self> {
+        if let Some(program) = env::var_os("WAYPOST_PROGRAM") {
+            return Ok(Self { program: program.into() });
+        }
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let build = ["build", "--quiet", "--package", "waypost", "--message-format", "json"];
+        let output = python::run(Command::new(cargo).args(build).current_dir(env!("CARGO_MANIFEST_DIR")))?;
+        let messages = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut programs = messages.filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)));
+        Ok(Self { program: programs.next_back().context("cargo names no program")? })
+    }
+
+    /// `listen` on a free port of loopback.
+    #[must_use]
+    pub fn listen(&self, seed: u8) -> Command {
+        self.command(&["listen", "127.0.0.1:0", "--seed", &seed_text(seed)])
+    }
+
+    /// `dial` to where the event `ready` of a listener says.
+    ///
+    /// # Errors
+    /// If `ready` lacks `bound`, `identity_key` or `noise_key`.
+    pub fn dial(&self, seed: u8, ready: &Event) -> Result<Command> {
+        let [bound, key, noise] = ["bound", "identity_key", "noise_key"].map(|field| ready.text(field));
+        Ok(self.command(&["dial", bound?, "--key", key?, "--noise", noise?, "--seed", &seed_text(seed)]))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["speak", "sremp"]).args(arguments);
         command
     }
 }

@@ -1,5 +1,6 @@
 //! The arguments as they are typed.
 
+use crate::speak::Speak;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 use std::net::SocketAddr;
@@ -98,6 +99,9 @@ pub(crate) enum Command {
     Api(Api),
     /// See two nodes talk, be killed, and lose nothing
     Demo(Demo),
+    /// Speak a bare protocol without a node, to debug and to test other software
+    #[command(subcommand)]
+    Speak(Speak),
     /// Print the completions of a shell
     Completions {
         /// Which shell

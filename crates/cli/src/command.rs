@@ -52,6 +52,7 @@ async fn run_async(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Doctor => node::doctor(context).await,
         Command::Export(args) => backup::export(context, &args).await,
         Command::Demo(args) => demo::run(context, args).await,
+        Command::Speak(speak) => crate::speak::run(speak).await,
         Command::Api(_) => api::stdio(context).await,
         Command::Init(_)
         | Command::Import(_)

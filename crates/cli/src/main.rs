@@ -10,6 +10,7 @@ mod failure;
 mod output;
 mod secret;
 mod session;
+mod speak;
 
 use args::Args;
 use clap::Parser;

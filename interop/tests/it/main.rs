@@ -1,3 +1,4 @@
 //! Tests against independent peers.
 
 mod sremp;
+mod sremp_speak;

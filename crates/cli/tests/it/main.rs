@@ -16,3 +16,4 @@ mod contacts;
 mod conversation;
 mod daemon;
 mod people;
+mod speak;
