@@ -1,5 +1,9 @@
 //! Where to dial: a host in its one canonical form, and a port. SREMP 7.2, profile SR-7.2a.
 
+mod filter;
+
+pub use filter::{AddressFilter, Learned};
+
 use crate::{
     Error,
     msgpack::{Field, Reader, Writer, record},

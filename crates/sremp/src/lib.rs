@@ -99,6 +99,10 @@ pub mod prekeys;
 #[doc(hidden)]
 pub mod probe;
 mod ratchet;
+mod rate;
+pub mod relay;
+pub mod rendezvous;
+mod save_queue;
 pub mod select;
 pub mod session;
 pub mod trust;

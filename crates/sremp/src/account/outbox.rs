@@ -4,10 +4,10 @@
 use super::link::InFlight;
 use super::{Account, Event, Step};
 use crate::content::Content;
-use crate::crypto::label;
 use crate::message::{DeliveryConfirmation, DirectMessage, Message};
 use crate::msgpack::{self, Blob, record};
 use crate::pqxdh::SessionId;
+use crate::relay::confirmation_content;
 use crate::session::SessionNeed;
 use crate::{Error, ErrorCode, LinkId, ed25519};
 use rand_core::CryptoRng;
@@ -426,16 +426,4 @@ impl Account {
             }
         }
     }
-}
-
-/// What a DELIVERY_CONFIRMATION signs. Profile, Signature contents.
-fn confirmation_content(sender: &ContactId, delivered_to: &ContactId, message_id: u64, timestamp: Wall) -> Vec<u8> {
-    [
-        label!("delivered"),
-        sender.as_bytes(),
-        delivered_to.as_bytes(),
-        &message_id.to_be_bytes(),
-        &timestamp.as_millis().to_be_bytes(),
-    ]
-    .concat()
 }
