@@ -14,7 +14,6 @@ use waypost_core::{Batch, Change, ContactId, Mono, Now, Records, SaveId};
 
 /// What happens to a relay.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made and taken apart at once; a box for each message costs more")]
 pub enum Input {
     /// A connection is ready: its peer's identity is verified and bound to it.
     Connected {
@@ -325,6 +324,7 @@ impl<R: Records> Step<'_, R> {
 }
 
 /// What follows once the changes are durable.
+#[expect(clippy::large_enum_variant, reason = "made and taken apart at once; a box for each message costs more")]
 enum Reply {
     Send(LinkId, Message),
     Close(LinkId, ErrorMessage),

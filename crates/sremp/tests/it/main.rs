@@ -12,5 +12,7 @@ mod connection;
 mod fixed_rng;
 mod people;
 mod ratchet;
+mod relay;
+mod rendezvous;
 mod vault;
 mod vectors;

@@ -1,0 +1,7 @@
+//! The relay beyond what the vectors show: durability, limits, expiry.
+
+mod clients;
+mod durability;
+mod expiry;
+mod limits;
+mod prekeys;
