@@ -1,10 +1,12 @@
 //! SREMP, Secure Relay-Enhanced Messaging, by its profile: people exchange end-to-end encrypted messages,
-//! directly when both can be reached.
+//! directly when both can be reached, otherwise by a relay that keeps ciphertext; a rendezvous server tells
+//! where somebody is.
 //!
 //! # What
 //! The wire and the cryptography, pure: bytes, messages and commands in, bytes and events out. The two
 //! machines are [`Connection`], one channel between two peers, and the account, which seals and opens what
-//! travels in it and on any other wire.
+//! travels in it and on any other wire. The servers are machines too: [`relay::Depot`] and
+//! [`rendezvous::Registry`].
 //!
 //! # What not
 //! No socket, no clock, no randomness, no storage of its own: `now` and `rng` are arguments, state at rest

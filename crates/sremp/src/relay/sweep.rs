@@ -19,7 +19,7 @@ impl Depot {
         if step.now.mono < self.sweep_at {
             return Ok(());
         }
-        let mut left = ENTRIES;
+        let (mut left, mut is_over) = (ENTRIES, true);
         for (entry, _) in step.batch.records(DUE, &[], None, ENTRIES)? {
             let Some((time, [kind, key @ ..])) = entry.split_first_chunk::<8>() else {
                 return Err(Error::Internal("a damaged entry in the order of time"));
@@ -30,21 +30,27 @@ impl Depot {
             left -= 1;
             if *kind == Due::Client as u8 {
                 let key = key.try_into().map_err(|_| Error::Internal("a damaged entry in the order of time"))?;
-                self.sweep_client(step, &ContactId::from_bytes(key), &entry)?;
+                is_over &= self.sweep_client(step, &ContactId::from_bytes(key), &entry)?;
             } else {
                 step.batch.remove(DUE, entry.clone());
                 self.sweep_triple(step, key)?;
             }
         }
-        let pause = if left == 0 { self.timing.sweep_again } else { self.timing.sweep };
+        let pause = if left > 0 && is_over { self.timing.sweep } else { self.timing.sweep_again };
         self.sweep_at = step.now.mono.after(pause);
         Ok(())
     }
 
-    fn sweep_client<R: Records>(&self, step: &mut Step<'_, R>, client: &ContactId, entry: &[u8]) -> Result<(), Error> {
+    /// Gives whether nothing of the client is due any more.
+    fn sweep_client<R: Records>(
+        &self,
+        step: &mut Step<'_, R>,
+        client: &ContactId,
+        entry: &[u8],
+    ) -> Result<bool, Error> {
         let Some(mut row) = ClientRow::load(&step.batch, client)? else {
             step.batch.remove(DUE, entry);
-            return Ok(());
+            return Ok(true);
         };
         let (now, round) = (step.now.wall, self.limits.round);
         let is_abandoned = row.registered.after(self.timing.mailbox) <= now;
@@ -61,10 +67,10 @@ impl Depot {
         self.expire_one_time(step, &mut row, client)?;
         if is_abandoned && row.messages == 0 && row.confirmations == 0 {
             row.remove(&mut step.batch, client);
-        } else {
-            row.keep(&mut step.batch, client, &self.policy, &self.timing);
+            return Ok(true);
         }
-        Ok(())
+        row.keep(&mut step.batch, client, &self.policy, &self.timing);
+        Ok(row.due > now)
     }
 
     fn sweep_triple<R: Records>(&self, step: &mut Step<'_, R>, key: &[u8]) -> Result<(), Error> {
