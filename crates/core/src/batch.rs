@@ -71,12 +71,11 @@ impl<R: Records + ?Sized> Records for Batch<'_, R> {
         limit: usize,
     ) -> Result<Vec<Record>, RecordFault> {
         // Each removed or replaced record below can take one place of the answer; ask for as many more.
-        let hidden = self.changed_under(space, prefix).count();
+        let is_asked_for = |key: &[u8]| after.is_none_or(|after| key > after);
+        let hidden = self.changed_under(space, prefix).filter(|(key, _)| is_asked_for(key)).count();
         let below = self.below.records(space, prefix, after, limit.saturating_add(hidden))?;
         let mut merged: BTreeMap<Vec<u8>, Vec<u8>> = below.into_iter().collect();
-        for (key, value) in
-            self.changed_under(space, prefix).filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after))
-        {
+        for (key, value) in self.changed_under(space, prefix).filter(|(key, _)| is_asked_for(key)) {
             match value {
                 Some(value) => merged.insert(key.clone(), value.clone()),
                 None => merged.remove(key),
