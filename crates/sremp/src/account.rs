@@ -172,6 +172,13 @@ pub enum Input<'a> {
         /// Whether this side opened it.
         we_dialled: bool,
     },
+    /// The peer ended a connection with this error; [`Input::LinkDown`] follows.
+    LinkRefused {
+        /// Which connection.
+        link: LinkId,
+        /// What the peer said.
+        code: ErrorCode,
+    },
     /// A connection is gone.
     LinkDown(LinkId),
     /// A connection received a message.
@@ -414,6 +421,7 @@ impl Account {
             Input::Withdraw(peer) => self.withdraw(&mut step, peer)?,
             Input::Judge { link, identity, standing } => self.judge(&mut step, link, &identity, standing)?,
             Input::LinkUp { link, peer, we_dialled } => self.link_up(&mut step, rng, link, peer, we_dialled)?,
+            Input::LinkRefused { link, code } => self.link_refused(&mut step, link, code)?,
             Input::LinkDown(link) => self.link_down(&mut step, link),
             Input::Message { link, message, admission } => self.message(&mut step, rng, link, message, admission)?,
             Input::Trust { peer, trust, verified_via } => self.set_trust(&mut step, peer, trust, verified_via)?,

@@ -186,6 +186,9 @@ impl Sremp {
             }
         }
         let peer = self.account.peer_of(link);
+        if let CloseReason::Peer(code) = reason {
+            self.account(turn, AccountInput::LinkRefused { link, code })?;
+        }
         self.account(turn, AccountInput::LinkDown(link))?;
         // Letters may still wait: dial again, if there is an address.
         match peer {

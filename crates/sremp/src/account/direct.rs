@@ -33,7 +33,7 @@ impl Account {
         let Some(peer) = self.links.get(&link).map(|link| link.peer) else { return Ok(()) };
         match message {
             Message::DirectMessage(message) => self.direct(step, rng, link, peer, &message, admission),
-            Message::DeliveryConfirmation(confirmation) => self.confirmed(step, rng, link, &confirmation),
+            Message::DeliveryConfirmation(confirmation) => self.confirmed(step, rng, &confirmation),
             Message::FetchPrekeys(request) => self.give_prekeys(step, rng, link, peer, &request),
             Message::Prekeys(prekeys) => self.take_prekeys(step, rng, link, peer, &prekeys),
             Message::Error(error) => self.peer_error(step, rng, peer, &error),
@@ -60,9 +60,11 @@ impl Account {
             return Ok(());
         }
         let may_start = self.sessions_started.has(step.now.mono, &peer);
+        let blob: &[u8] = &message.encrypted_blob;
+        // Only the long form carries an identity.
+        let before = if blob.first() == Some(&1) { book::row(&step.batch, &peer)? } else { None };
         // Tried apart: a message that is refused in the end leaves no trace.
         let mut trial = Batch::new(&step.batch);
-        let blob: &[u8] = &message.encrypted_blob;
         let arrival = Arrival { peer, message_id: message.message_id, blob, may_start };
         let opened = self.vault.open(&mut trial, self.own(), arrival, step.now.wall, rng);
         let opened = match opened {
@@ -72,6 +74,7 @@ impl Account {
                 // A carried identity may have shown something about its owner all the same.
                 let learned = trial.into_changes();
                 step.batch.absorb(learned);
+                self.tell_change(step, peer, before)?;
                 self.unreadable(step, link, message.message_id, error.code());
                 return Ok(());
             }
@@ -81,8 +84,15 @@ impl Account {
             self.unreadable(step, link, message.message_id, ErrorCode::Rate);
             return Ok(());
         }
+        let trusted = book::row(&step.batch, &peer)?.is_some_and(|row| row.trust == Trust::Trusted);
+        // Refused instead of dropped: the sender's person is to know.
+        if content.text_len() > if trusted { MAX_TEXT_TRUSTED } else { MAX_TEXT } {
+            self.unreadable(step, link, message.message_id, ErrorCode::TooLarge);
+            return Ok(());
+        }
         let changes = trial.into_changes();
         step.batch.absorb(changes);
+        self.tell_change(step, peer, before)?;
         step.batch.put(SEEN, key, msgpack::encode(&Seen { at: step.now.wall }));
         self.opened(step, rng, &peer, &opened, blob.first() == Some(&1))?;
         self.take_content(step, peer, message.message_id, content, &opened)?;
@@ -132,25 +142,29 @@ impl Account {
         opened: &Opened,
     ) -> Result<(), Error> {
         let protection = opened.protection;
-        let trusted = book::row(&step.batch, &peer)?.is_some_and(|row| row.trust == Trust::Trusted);
-        let most = if trusted { MAX_TEXT_TRUSTED } else { MAX_TEXT };
+        let received = |letter, token| Event::Received { peer, letter, token, protection };
         match content {
-            // Taken and confirmed, so that it does not come back for ever; too long to be shown.
-            long if long.text_len() > most => step.event(Event::Refused { code: ErrorCode::TooLarge }),
             Content::Null | Content::Malformed => {}
             Content::End => self.vault.drop_session(&mut step.batch, peer, opened.session),
             // Another key than the peer's is ignored; what is wrong with it is told to the person only.
             Content::Identity(signed) => {
+                let known = book::row(&step.batch, &peer)?.map_or(0, |row| row.identity.version());
+                // One that waited while newer ones were shown says nothing.
                 if let Ok(identity) = signed.verify()
                     && identity.key() == peer
+                    && identity.version() >= known
                 {
                     let _refused = self.offer(step, &identity)?;
                 }
             }
-            Content::Letter { letter, token } => step.event(Event::Received { peer, letter, token, protection }),
+            Content::Letter { letter, token } => {
+                note_message(step, &peer)?;
+                step.event(received(letter, token));
+            }
             foreign => {
                 if let Some(letter) = self.letter_of(step, &peer, message_id, foreign)? {
-                    step.event(Event::Received { peer, letter, token: None, protection });
+                    note_message(step, &peer)?;
+                    step.event(received(letter, None));
                 }
             }
         }
@@ -201,14 +215,26 @@ impl Account {
             return Ok(());
         }
         let Some(message_id) = error.message_id else { return Ok(()) };
-        let Some((order, item)) = self.item_of(step, &peer, message_id)? else { return Ok(()) };
         let Some(code) = ErrorCode::from_value(error.code) else { return Ok(()) };
-        match code {
-            ErrorCode::NoSession | ErrorCode::Decrypt | ErrorCode::SkipLimit | ErrorCode::PrekeyUnknown => {
+        let found = self.item_of(step, &peer, message_id)?;
+        // An identity in our session that is too old for the peer: a new session carries the new one.
+        let wants_session = matches!(
+            code,
+            ErrorCode::NoSession
+                | ErrorCode::Decrypt
+                | ErrorCode::SkipLimit
+                | ErrorCode::PrekeyUnknown
+                | ErrorCode::IdStale
+        );
+        if wants_session {
+            // What is no item is an empty content: nothing would come through on its session either.
+            if found.is_none_or(|(_, item)| item.is_sealed_as(message_id)) {
                 self.restart(step, peer);
             }
-            // The identity in our session is too old for the peer: a new session carries the new one.
-            ErrorCode::IdStale => self.restart(step, peer),
+            return Ok(());
+        }
+        let Some((order, item)) = found else { return Ok(()) };
+        match code {
             ErrorCode::Malformed | ErrorCode::Unsupported | ErrorCode::TooLarge | ErrorCode::Limit => {
                 self.give_up(step, &peer, order, &item, "the contact's software refuses it");
             }
@@ -222,6 +248,15 @@ impl Account {
         }
         Ok(())
     }
+}
+
+/// Notes that a person has written: its row does not make room for those who never did. Profile, Trust.
+fn note_message<R: Records>(step: &mut Step<'_, R>, peer: &ContactId) -> Result<(), Error> {
+    if let Some(mut row) = book::row(&step.batch, peer)?.filter(|row| !row.has_messages) {
+        row.has_messages = true;
+        book::put(&mut step.batch, &row)?;
+    }
+    Ok(())
 }
 
 /// Whether there is room for it: letters of strangers have a bound, invites and what is no letter have none.

@@ -41,6 +41,10 @@ impl Account {
     ) -> Result<Result<Vec<u8>, &'static str>, Error> {
         let ours = book::row(&step.batch, peer)?.is_some_and(|row| row.identity.metadata(WAYPOST).is_some());
         let letter = match Content::decode(item.content()) {
+            // The newest one, however long it waited.
+            Content::Identity(_) => {
+                return Ok(Ok(Content::Identity(self.identity().signed().clone()).encode()?));
+            }
             Content::Letter { letter, .. } if !ours => letter,
             _ => return Ok(Ok(item.content().to_vec())),
         };

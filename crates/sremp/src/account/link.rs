@@ -20,6 +20,8 @@ pub(super) struct Link {
     pub(super) in_flight_bytes: usize,
     /// The order of the last item that was handed to this connection.
     pub(super) sent_to: u64,
+    /// Something short was sent because what waits is too long for a session the peer has not answered.
+    pub(super) asked_for_answer: bool,
 }
 
 /// A letter on its way over one connection.
@@ -98,8 +100,15 @@ impl Account {
         peer: ContactId,
         we_dialled: bool,
     ) -> Result<(), Error> {
-        let link =
-            Link { peer, we_dialled, ready: step.now.mono, in_flight: BTreeMap::new(), in_flight_bytes: 0, sent_to: 0 };
+        let link = Link {
+            peer,
+            we_dialled,
+            ready: step.now.mono,
+            in_flight: BTreeMap::new(),
+            in_flight_bytes: 0,
+            sent_to: 0,
+            asked_for_answer: false,
+        };
         if let Some(&old) = self.by_peer.get(&peer) {
             let loser = if self.newer_stays(&link, old) { old } else { id };
             step.then.push(Output::Close(loser, Some(ErrorMessage::new(ErrorCode::Duplicate))));
@@ -107,6 +116,8 @@ impl Account {
                 return Ok(());
             }
             self.links.remove(&old);
+            // What was asked on it is not answered any more.
+            self.setups.remove(&peer);
         }
         self.links.insert(id, link);
         self.by_peer.insert(peer, id);
@@ -138,9 +149,30 @@ impl Account {
             book::put(&mut step.batch, &row)?;
         }
         if trust == Trust::Rejected
-            && let Some(link) = self.by_peer.get(&peer)
+            && let Some(&link) = self.by_peer.get(&peer)
         {
-            step.then.push(Output::Close(*link, None));
+            step.then.push(Output::Close(link, None));
+            // At once: what still comes by it is not taken.
+            self.link_down(step, link);
+        }
+        Ok(())
+    }
+
+    /// Tells the person what an identity inside a message or prekeys changed: the row follows it by itself.
+    pub(super) fn tell_change<R: Records>(
+        &self,
+        step: &mut Step<'_, R>,
+        peer: ContactId,
+        before: Option<TrustRow>,
+    ) -> Result<(), Error> {
+        let (Some(before), Some(after)) = (before, book::row(&step.batch, &peer)?) else { return Ok(()) };
+        if after.forked && !before.forked {
+            step.event(Event::Identity { peer, notice: IdentityNotice::Fork });
+        }
+        if after.identity.version() > before.identity.version() {
+            let keys = (after.identity.noise_key(), after.identity.dr_key())
+                != (before.identity.noise_key(), before.identity.dr_key());
+            step.event(Event::Identity { peer, notice: IdentityNotice::Changed { keys } });
         }
         Ok(())
     }

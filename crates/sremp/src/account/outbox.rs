@@ -11,7 +11,6 @@ use crate::relay::confirmation_content;
 use crate::session::SessionNeed;
 use crate::{Error, ErrorCode, LinkId, ed25519};
 use rand_core::CryptoRng;
-use std::time::Duration;
 use waypost_core::{ContactId, InviteToken, Letter, LetterId, Protection, RecordFault, Records, Space, Wall};
 
 /// Items by recipient and order.
@@ -20,6 +19,11 @@ const ITEMS: Space = Space("sremp/outbox");
 const MESSAGE_IDS: Space = Space("sremp/outbox-message");
 /// The order given last.
 const ORDER: Space = Space("sremp/outbox-order");
+
+/// Items read at once: each may be a megabyte.
+const PAGE: usize = 8;
+/// Longest message to a peer that does not trust us. Profile, Limits: chunks of Unknown peers.
+const STRANGER_MESSAGE: usize = 65_536;
 
 record! {
     /// Something to send.
@@ -60,6 +64,11 @@ impl Item {
         again
     }
 
+    /// Whether it is sealed under this id now.
+    pub(super) fn is_sealed_as(&self, message_id: u64) -> bool {
+        self.blob.is_some() && self.message_ids.last() == Some(&message_id)
+    }
+
     fn unseal(&mut self) {
         (self.blob, self.session, self.sealed) = (None, None, None);
     }
@@ -87,7 +96,7 @@ pub(super) fn recipients(records: &(impl Records + ?Sized)) -> Result<Vec<Contac
 pub(super) fn unseal_all<R: Records + ?Sized>(batch: &mut waypost_core::Batch<'_, R>) -> Result<(), Error> {
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let page = batch.records(ITEMS, b"", after.as_deref(), 256)?;
+        let page = batch.records(ITEMS, b"", after.as_deref(), PAGE)?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = Some(last.clone());
         for (key, value) in page {
@@ -142,11 +151,16 @@ impl Account {
     }
 
     pub(super) fn withdraw<R: Records>(&mut self, step: &mut Step<'_, R>, peer: ContactId) -> Result<(), Error> {
-        for (key, value) in step.batch.records(ITEMS, peer.as_bytes(), None, usize::MAX)? {
-            let item: Item = msgpack::decode(&value)?;
-            self.remove_item(step, &peer, order_of(&key)?, &item);
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = step.batch.records(ITEMS, peer.as_bytes(), after.as_deref(), PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for (key, value) in page {
+                let item: Item = msgpack::decode(&value)?;
+                self.remove_item(step, &peer, order_of(&key)?, &item);
+            }
         }
-        Ok(())
     }
 
     /// Hands what waits for a peer to its connection, as far as the window allows.
@@ -196,7 +210,10 @@ impl Account {
         let sealed = match self.vault.seal(&mut step.batch, *peer, message_id, &content, step.now.wall, rng) {
             Ok(sealed) => sealed,
             // The peer's first answer makes room for it.
-            Err(Error::Unanswered) => return Ok(false),
+            Err(Error::Unanswered) => {
+                self.ask_for_answer(step, rng, peer)?;
+                return Ok(false);
+            }
             Err(Error::Crypto(ErrorCode::NoSession)) => {
                 self.begin_setup(step, *peer);
                 return Ok(false);
@@ -221,6 +238,22 @@ impl Account {
         Ok(true)
     }
 
+    /// What waits is too long for a session that the peer has not answered. If nothing is on its way that
+    /// the peer would answer, as when that was lost with a connection, something short is sent.
+    fn ask_for_answer<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        rng: &mut impl CryptoRng,
+        peer: &ContactId,
+    ) -> Result<(), Error> {
+        let Some(&id) = self.by_peer.get(peer) else { return Ok(()) };
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.in_flight.is_empty()) else { return Ok(()) };
+        if std::mem::replace(&mut link.asked_for_answer, true) {
+            return Ok(());
+        }
+        self.send_null(step, rng, id, peer)
+    }
+
     fn transmit<R: Records>(
         &mut self,
         step: &mut Step<'_, R>,
@@ -232,6 +265,9 @@ impl Account {
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         link.sent_to = order;
         let (Some(blob), Some(&message_id)) = (item.blob, item.message_ids.last()) else { return Ok(()) };
+        if link.in_flight.contains_key(&message_id) {
+            return Ok(());
+        }
         let due = step.now.mono.after(self.timing.confirmation);
         link.in_flight_bytes += blob.len();
         link.in_flight.insert(message_id, InFlight { order, bytes: blob.len(), due, sent: 1 });
@@ -249,7 +285,6 @@ impl Account {
         &mut self,
         step: &mut Step<'_, R>,
         rng: &mut impl CryptoRng,
-        id: LinkId,
         confirmation: &DeliveryConfirmation,
     ) -> Result<(), Error> {
         let peer = confirmation.delivered_to;
@@ -259,7 +294,6 @@ impl Account {
         if !for_us || ed25519::verify(&peer, &content, &confirmation.signature).is_err() {
             return Ok(());
         }
-        self.landed(id, &item);
         self.remove_item(step, &peer, order, &item);
         if let Some(letter) = item.letter {
             step.event(Event::Delivered { peer, letter });
@@ -277,16 +311,16 @@ impl Account {
         let now = step.now.mono;
         for (&id, link) in &mut self.links {
             for (&message_id, late) in link.in_flight.iter_mut().filter(|(_, letter)| letter.due <= now) {
-                let Some(value) = step.batch.record(ITEMS, &item_key(&link.peer, late.order))? else {
-                    late.due = now.after(Duration::from_secs(u64::MAX / 2000));
-                    continue;
-                };
-                let item: Item = msgpack::decode(&value)?;
-                if let (1, Some(letter)) = (late.sent, item.letter) {
-                    step.event(Event::Unconfirmed { peer: link.peer, letter });
-                }
-                if let (true, Some(blob)) = (late.sent > 1, item.blob) {
-                    step.send(id, Message::DirectMessage(DirectMessage { message_id, encrypted_blob: blob }));
+                let value = step.batch.record(ITEMS, &item_key(&link.peer, late.order))?;
+                let item = value.as_deref().map(msgpack::decode::<Item>).transpose()?;
+                // Bytes and id belong together: another sealing is another message.
+                if let Some(item) = item.filter(|item| item.is_sealed_as(message_id)) {
+                    if let (1, Some(letter)) = (late.sent, item.letter) {
+                        step.event(Event::Unconfirmed { peer: link.peer, letter });
+                    }
+                    if let (true, Some(blob)) = (late.sent > 1, item.blob) {
+                        step.send(id, Message::DirectMessage(DirectMessage { message_id, encrypted_blob: blob }));
+                    }
                 }
                 late.due = now.after(self.timing.repeat * 2u32.saturating_pow(late.sent.min(10) - 1));
                 late.sent = late.sent.saturating_add(1);
@@ -302,18 +336,50 @@ impl Account {
         peer: &ContactId,
         which: impl Fn(&mut Item) -> bool,
     ) -> Result<(), Error> {
-        for (key, value) in step.batch.records(ITEMS, peer.as_bytes(), None, usize::MAX)? {
-            let mut item: Item = msgpack::decode(&value)?;
-            if item.blob.is_some() && which(&mut item) {
-                item.unseal();
-                step.batch.put(ITEMS, key, msgpack::encode(&item));
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = step.batch.records(ITEMS, peer.as_bytes(), after.as_deref(), PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for (key, value) in page {
+                let mut item: Item = msgpack::decode(&value)?;
+                // Items are sealed in their order: behind the first that never was there is none.
+                if item.text_id.is_none() {
+                    return Ok(());
+                }
+                if item.blob.is_some() && which(&mut item) {
+                    self.hand_over_again(peer, order_of(&key)?, &item);
+                    item.unseal();
+                    step.batch.put(ITEMS, key, msgpack::encode(&item));
+                }
             }
         }
-        // Everything is handed over again; the recipient knows what it has.
+    }
+
+    /// Takes an item off the window; the connection comes back to it.
+    fn hand_over_again(&mut self, peer: &ContactId, order: u64, item: &Item) {
+        self.landed(peer, item);
         if let Some(link) = self.by_peer.get(peer).and_then(|id| self.links.get_mut(id)) {
-            link.sent_to = 0;
-            link.in_flight.clear();
-            link.in_flight_bytes = 0;
+            link.sent_to = link.sent_to.min(order.saturating_sub(1));
+        }
+    }
+
+    /// The peer ended a connection. Of letters it does not take because of their length it must not be
+    /// asked again and again: they fail. Profile, Trust: chunks of Unknown peers.
+    pub(super) fn link_refused<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        id: LinkId,
+        code: ErrorCode,
+    ) -> Result<(), Error> {
+        let Some(link) = self.links.get(&id).filter(|_| code == ErrorCode::Limit) else { return Ok(()) };
+        let peer = link.peer;
+        let long = link.in_flight.values().filter(|letter| letter.bytes > STRANGER_MESSAGE);
+        for order in long.map(|letter| letter.order).collect::<Vec<_>>() {
+            if let Some(value) = step.batch.record(ITEMS, &item_key(&peer, order))? {
+                let item: Item = msgpack::decode(&value)?;
+                self.give_up(step, &peer, order, &item, "it is too long for a contact that has not accepted you");
+            }
         }
         Ok(())
     }
@@ -330,12 +396,7 @@ impl Account {
         if std::mem::replace(&mut item.resealed, true) {
             return Ok(());
         }
-        if let Some(id) = self.by_peer.get(peer).copied() {
-            self.landed(id, &item);
-            if let Some(link) = self.links.get_mut(&id) {
-                link.sent_to = link.sent_to.min(order - 1);
-            }
-        }
+        self.hand_over_again(peer, order, &item);
         item.unseal();
         step.batch.put(ITEMS, item_key(peer, order), msgpack::encode(&item));
         self.flush(step, rng, *peer)
@@ -363,18 +424,15 @@ impl Account {
         item: &Item,
         reason: &'static str,
     ) {
-        if let Some(id) = self.by_peer.get(peer).copied() {
-            self.landed(id, item);
-        }
         self.remove_item(step, peer, order, item);
         if let Some(letter) = item.letter {
             step.event(Event::Undeliverable { peer: *peer, letter, reason });
         }
     }
 
-    /// Takes an item's messages off the window of a connection.
-    fn landed(&mut self, id: LinkId, item: &Item) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+    /// Takes an item's messages off the window of its connection, by whatever way the news of it came.
+    fn landed(&mut self, peer: &ContactId, item: &Item) {
+        let Some(link) = self.by_peer.get(peer).and_then(|id| self.links.get_mut(id)) else { return };
         for message_id in &item.message_ids {
             if let Some(done) = link.in_flight.remove(message_id) {
                 link.in_flight_bytes = link.in_flight_bytes.saturating_sub(done.bytes);
@@ -383,6 +441,7 @@ impl Account {
     }
 
     fn remove_item<R: Records>(&mut self, step: &mut Step<'_, R>, peer: &ContactId, order: u64, item: &Item) {
+        self.landed(peer, item);
         step.batch.remove(ITEMS, item_key(peer, order));
         for message_id in &item.message_ids {
             step.batch.remove(MESSAGE_IDS, message_key(peer, *message_id));

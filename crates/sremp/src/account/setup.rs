@@ -87,7 +87,6 @@ impl Account {
         if too_soon || self.restarted.len() >= self.limits.peers || self.setups.get(&peer).is_some_and(|s| s.restart) {
             return;
         }
-        self.restarted.insert(peer, now);
         self.ask_for_prekeys(step, peer, true);
     }
 
@@ -137,20 +136,28 @@ impl Account {
     ) -> Result<(), Error> {
         let Some(setup) = self.setups.get(&peer).filter(|setup| setup.stage == Stage::Asked) else { return Ok(()) };
         let restart = setup.restart;
-        let known = book::row(&step.batch, &peer)?.map(|row| row.identity);
-        let checked = self.vault.check_prekeys(&mut step.batch, peer, known.as_ref(), prekeys, step.now.wall);
-        let verified = match checked {
-            Ok(verified) => verified,
-            Err(error @ (Error::Records(_) | Error::Internal(_))) => return Err(error),
+        let before = book::row(&step.batch, &peer)?;
+        let known = before.as_ref().map(|row| row.identity.clone());
+        let batch = &mut step.batch;
+        let checked = self.vault.check_prekeys(batch, peer, known.as_ref(), prekeys, step.now.wall);
+        let started = checked.and_then(|verified| {
+            // Signed keys may still be bad ones.
+            self.vault.start_session(batch, self.own(), &verified, step.now.wall, rng)
+        });
+        self.tell_change(step, peer, before)?;
+        let session = match started {
+            Ok(session) => session,
+            Err(error @ (Error::Records(_) | Error::Internal(_) | Error::BadInput(_))) => return Err(error),
             Err(error) => {
-                self.refuse(step, link, ErrorMessage::new(error.code()));
                 self.setup_failed(step, peer);
+                self.refuse(step, link, ErrorMessage::new(error.code()));
                 return Ok(());
             }
         };
         self.setups.remove(&peer);
-        let session = self.vault.start_session(&mut step.batch, self.own(), &verified, step.now.wall, rng)?;
         if restart {
+            // Counted only now: what failed on the way is no new session.
+            self.restarted.insert(peer, step.now.mono);
             self.unseal_items(step, &peer, |item| item.is_on_another(session))?;
         }
         self.flush(step, rng, peer)?;
@@ -209,7 +216,7 @@ impl Account {
         Ok(())
     }
 
-    fn send_null<R: Records>(
+    pub(super) fn send_null<R: Records>(
         &mut self,
         step: &mut Step<'_, R>,
         rng: &mut impl CryptoRng,
