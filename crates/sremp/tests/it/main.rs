@@ -8,6 +8,7 @@
     reason = "a test that goes wrong ends by panic"
 )]
 
+mod account;
 mod connection;
 mod fixed_rng;
 mod people;
