@@ -189,3 +189,27 @@ fn a_new_transport_key_reaches_contacts_and_letters_flow_on() {
     people.send(a, &b_id, "yes");
     people.until(b, "letters.inbox", Value::Null, |page| page["entries"].as_array().unwrap().len() == 1);
 }
+
+/// SREMP profile, Trust: who has not accepted somebody takes 64 KiB from them and no more.
+#[test]
+fn a_letter_too_long_for_somebody_who_has_not_accepted_us_fails_and_the_next_one_arrives() {
+    let mut people = People::new(11, &["alice", "bob"]);
+    let [a, b] = people.nodes[..] else { panic!() };
+    let a_id = people.id(a);
+    let link = people.call(a, "card.show", Value::Null)["link"].clone();
+    people.call(b, "contacts.add", json!({"card": link}));
+    let long = people.send(b, &a_id, &"long ".repeat(20_000)).to_string();
+    let short = people.send(b, &a_id, "short").to_string();
+    let page = people.until(b, "letters.history", json!({"contact": a_id}), |page| {
+        page["entries"].as_array().unwrap().iter().all(|entry| entry["state"] != "queued" && entry["state"] != "sent")
+    });
+    let state = |id: &str| {
+        let entries = page["entries"].as_array().unwrap();
+        entries.iter().find(|entry| entry["id"] == id).unwrap()["state"].clone()
+    };
+    assert_eq!((state(&long), state(&short)), (json!("failed"), json!("delivered")));
+    let trace = people.call(b, "letters.trace", json!({"letter": long}));
+    assert!(trace.to_string().contains("too long for a contact that has not accepted you"), "{trace}");
+    let requests = people.call(a, "contacts.requests", Value::Null);
+    assert_eq!((&requests[0]["letters"], &requests[0]["preview"]), (&json!(1), &json!("short")));
+}
