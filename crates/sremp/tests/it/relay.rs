@@ -1,6 +1,7 @@
 //! The relay beyond what the vectors show: durability, limits, expiry.
 
 mod clients;
+mod counters;
 mod durability;
 mod expiry;
 mod limits;
