@@ -64,7 +64,7 @@ pub(crate) enum Command {
     /// Stop the node that `waypost up` runs
     Stop,
     /// Show who you are
-    Id,
+    Id(IdArgs),
     /// Print your card: what others need to write to you
     Card(CardArgs),
     /// Your contacts
@@ -169,6 +169,17 @@ pub(crate) struct Up {
     pub(crate) http: Option<SocketAddr>,
 }
 
+/// `id`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct IdArgs {
+    /// Change the name your contacts see
+    #[arg(long, value_name = "NAME")]
+    pub(crate) rename: Option<String>,
+    /// Replace the transport key; your contacts learn of it by themselves
+    #[arg(long)]
+    pub(crate) rotate: bool,
+}
+
 /// `card`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
@@ -180,6 +191,9 @@ pub(crate) struct CardArgs {
     /// Put in an invite: the first letter of its holder needs no acceptance; works once
     #[arg(long)]
     pub(crate) invite: bool,
+    /// List the invites that nobody has used yet
+    #[arg(long, conflicts_with_all = ["invite", "sremp", "qr", "png", "svg"])]
+    pub(crate) invites: bool,
     /// Print the form that other SREMP software reads
     #[arg(long)]
     pub(crate) sremp: bool,

@@ -38,7 +38,7 @@ async fn run_async(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
         Command::Up(args) => up::run(context, args).await,
         Command::Stop => node::stop(context).await,
-        Command::Id => node::id(context).await,
+        Command::Id(args) => node::id(context, args).await,
         Command::Card(args) => card::run(context, &args).await,
         Command::Contact(command) => contact::run(context, command).await,
         Command::Send(args) => send::run(context, args).await,

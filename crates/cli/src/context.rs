@@ -4,6 +4,7 @@ use crate::args::Global;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::secret::Secrets;
+use std::io::Read;
 use std::path::PathBuf;
 use waypost_core::ErrorKind;
 use waypost_node::{Config, Home};
@@ -42,6 +43,20 @@ impl Context {
         let message = format!("there is no identity in {}", self.home.folder().display());
         Err(Failure::new(ErrorKind::NotFound, message).or_hint("run `waypost init` first"))
     }
+}
+
+/// All of standard input, as text. A letter or a card is never so long.
+pub(crate) fn read_input() -> Result<String, Failure> {
+    const MOST: u64 = 1024 * 1024;
+    let mut text = String::new();
+    std::io::stdin()
+        .take(MOST + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::bad_input(format!("cannot read standard input: {error}")))?;
+    if text.len() as u64 > MOST {
+        return Err(Failure::new(ErrorKind::Limit, "standard input is longer than 1 MiB").or_hint("send less at once"));
+    }
+    Ok(text)
 }
 
 /// `waypost` in the user's folder for data (XDG base directories).

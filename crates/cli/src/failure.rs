@@ -106,7 +106,14 @@ impl From<ClientError> for Failure {
 
 impl From<waypost_api::Error> for Failure {
     fn from(error: waypost_api::Error) -> Self {
-        with_command_hint(error.kind(), error.to_string())
+        let failure = with_command_hint(error.kind(), error.to_string());
+        match error {
+            waypost_api::Error::Socket { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
+                failure.or_hint("choose a data folder with a shorter path")
+            }
+            waypost_api::Error::Http { .. } => failure.or_hint("choose another address with --http"),
+            _ => failure,
+        }
     }
 }
 

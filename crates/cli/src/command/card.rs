@@ -4,12 +4,15 @@ use crate::args::{CardArgs, Picture};
 use crate::command::with_session;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Output, Qr, day_and_time};
+use crate::output::{Output, Qr, Table, day_and_time};
 use crate::session::Network;
-use waypost_node::method::{CardParams, CardShow};
+use waypost_node::method::{CardInvites, CardParams, CardShow, Nothing};
 
 /// Prints the card, in the forms asked for.
 pub(crate) async fn run(context: &Context, args: &CardArgs) -> Result<(), Failure> {
+    if args.invites {
+        return list_invites(context).await;
+    }
     let params = CardParams { invite: args.invite };
     let card = with_session(context, Network::Off, async |session| session.call::<CardShow>(params).await).await?;
     let output = context.output;
@@ -29,6 +32,24 @@ pub(crate) async fn run(context: &Context, args: &CardArgs) -> Result<(), Failur
         ));
     }
     Ok(())
+}
+
+async fn list_invites(context: &Context) -> Result<(), Failure> {
+    let invites = with_session(context, Network::Off, async |session| session.call::<CardInvites>(Nothing {}).await);
+    let invites = invites.await?;
+    if invites.is_empty() {
+        context.output.talk("no invite is open; `waypost card --invite` makes one");
+    }
+    context.output.result(&invites, |invites| match invites.as_slice() {
+        [] => String::new(),
+        invites => {
+            let mut table = Table::new(["made", "ends"]);
+            for invite in invites {
+                table.row([day_and_time(invite.created), day_and_time(invite.expires)]);
+            }
+            table.text()
+        }
+    })
 }
 
 /// Draws a text as a QR code wherever it was asked for.

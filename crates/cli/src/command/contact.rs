@@ -2,7 +2,7 @@
 
 use crate::args::{Contact, Verify, Who};
 use crate::command::{card::draw, with_session};
-use crate::context::Context;
+use crate::context::{Context, read_input};
 use crate::failure::Failure;
 use crate::output::{Output, Table, clean_line, day_and_time};
 use crate::session::Network;
@@ -68,12 +68,7 @@ async fn changed<M: Method<Result = ContactInfo>>(
 }
 
 async fn add(context: &Context, card: String, name: Option<String>) -> Result<(), Failure> {
-    let card = if card == "-" {
-        io::read_to_string(io::stdin())
-            .map_err(|error| Failure::new(ErrorKind::Environment, format!("cannot read standard input: {error}")))?
-    } else {
-        card
-    };
+    let card = if card == "-" { read_input()? } else { card };
     let params = AddContact { card: card.trim().to_owned(), name };
     let contact = call::<ContactsAdd>(context, params).await?;
     context.output.result(&contact, |contact| format!("added {}", clean_line(&contact.name)))?;

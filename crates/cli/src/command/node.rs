@@ -1,19 +1,34 @@
 //! `waypost id`, `status`, `doctor`, `stop`: the node itself.
 
+use crate::args::IdArgs;
 use crate::command::with_session;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, Table, clean_line, day_and_time, duration};
 use crate::session::{Network, daemon};
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 use waypost_core::ErrorKind;
 use waypost_node::method::{
-    Check, IdentityInfo, IdentityShow, NodeDoctor, NodeStatus, NodeStop, NodeWarnings, Nothing, Status, WarningInfo,
+    Check, IdentityInfo, IdentityRename, IdentityRotate, IdentityShow, NodeDoctor, NodeStatus, NodeStop, NodeWarnings,
+    Nothing, Rename, Status, WarningInfo,
 };
 
-/// Shows who this node is.
-pub(crate) async fn id(context: &Context) -> Result<(), Failure> {
-    let identity = with_session(context, Network::Off, async |session| session.call::<IdentityShow>(Nothing {}).await);
+/// How long a stopping node may take.
+const STOP_TIME: Duration = Duration::from_secs(30);
+
+/// Shows who this node is, changed first if asked.
+pub(crate) async fn id(context: &Context, args: IdArgs) -> Result<(), Failure> {
+    let identity = with_session(context, Network::Off, async |session| {
+        if let Some(name) = args.rename {
+            session.call::<IdentityRename>(Rename { name }).await?;
+        }
+        if args.rotate {
+            session.call::<IdentityRotate>(Nothing {}).await?;
+        }
+        session.call::<IdentityShow>(Nothing {}).await
+    });
     context.output.result(&identity.await?, identity_text)
 }
 
@@ -83,11 +98,18 @@ fn not_running(context: &Context) -> Failure {
     Failure::new(ErrorKind::Unreachable, message).or_hint("start it with `waypost up`")
 }
 
-/// Stops the running node.
+/// Stops the running node, and waits until it has given the folder back.
 pub(crate) async fn stop(context: &Context) -> Result<(), Failure> {
     let Some(client) = daemon(context).await? else { return Err(not_running(context)) };
     let done = client.call::<NodeStop>(&Nothing {}).await?;
-    context.output.result(&done, |_| "stopping\n".to_owned())
+    let deadline = Instant::now() + STOP_TIME;
+    while let Err(waypost_node::Error::Conflict(_)) = context.home.lock() {
+        if Instant::now() > deadline {
+            return Err(Failure::new(ErrorKind::Unreachable, "the node does not stop").or_hint("end its process"));
+        }
+        sleep(Duration::from_millis(25)).await;
+    }
+    context.output.result(&done, |_| "stopped\n".to_owned())
 }
 
 /// Looks for what keeps letters from flowing: in the folder, and in the running node.

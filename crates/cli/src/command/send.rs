@@ -2,7 +2,7 @@
 
 use crate::args::Send;
 use crate::command::{letters::find, with_session};
-use crate::context::Context;
+use crate::context::{Context, read_input};
 use crate::failure::{Exit, Failure};
 use crate::output::clean_line;
 use crate::session::{Network, Session, SessionEvents};
@@ -64,8 +64,7 @@ fn read_text(args: &Send) -> Result<String, Failure> {
     };
     let text = match text {
         Some(text) => text,
-        None => io::read_to_string(io::stdin())
-            .map_err(|error| Failure::bad_input(format!("cannot read the text from standard input: {error}")))?,
+        None => read_input()?,
     };
     let text = text.trim_end_matches(['\n', '\r']).to_owned();
     if text.is_empty() {

@@ -19,9 +19,25 @@ async fn one_node_has_a_folder() {
     assert!(alice.ok(&["status"]).await.contains(&alice.listen.to_string()));
     assert!(alice.ok(&["doctor"]).await.contains("the node is running"));
     alice.ok(&["stop"]).await;
+    // The folder is free as soon as `stop` ends.
+    let again = alice.up().await;
     assert_eq!(up.finish().await, 0);
+    assert_eq!(again.terminate().await, 0);
     assert!(!alice.home().join("api.sock").exists());
     alice.fails(4, &["stop"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_and_the_transport_key_can_change_but_never_the_id() {
+    let alice = Person::new("Alice").await;
+    let (before, after) = (alice.json(&["id"]).await, alice.json(&["id", "--rename", "Alice L.", "--rotate"]).await);
+    assert_eq!(after["name"], "Alice L.");
+    assert_eq!(after["contact"], before["contact"]);
+    assert_ne!(after["noise_key"], before["noise_key"]);
+    assert!(after["version"].as_u64() > before["version"].as_u64());
+    alice.invite().await;
+    assert_eq!(alice.json(&["card", "--invites"]).await.as_array().unwrap().len(), 1);
+    assert_eq!(alice.ok(&["card", "--invites"]).await.lines().count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
