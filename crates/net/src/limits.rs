@@ -23,7 +23,7 @@ pub struct ConnectionLimits {
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { half_open_per_network: 64, half_open: 1024, per_host: 128, strangers: 512, dialled: 1024 }
+        Self { half_open_per_network: 64, half_open: 1024, per_host: 128, strangers: 256, dialled: 1024 }
     }
 }
 
