@@ -1,0 +1,140 @@
+//! TLS 1.3 by rustls with AWS-LC, both sides in memory.
+
+use anyhow::{Context, Result, bail};
+use rustls::{
+    CipherSuite, ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, ServerConfig, ServerConnection,
+    SideData,
+    client::Resumption,
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
+    version::TLS13,
+};
+use std::{io::Write, sync::Arc};
+
+const HOST: &str = "bench.test";
+
+/// Who shows a certificate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// The server alone, as on the web.
+    Server,
+    /// Both, as in SREMP.
+    Both,
+}
+
+/// Both sides' configurations: X25519, certificates with ECDSA on P-256, nothing resumed.
+pub(super) struct Tls {
+    client: Arc<ClientConfig>,
+    server: Arc<ServerConfig>,
+}
+
+impl Tls {
+    pub(super) fn new(shown: Shown, cipher: CipherSuite) -> Result<Self> {
+        let mut provider: CryptoProvider = aws_lc_rs::default_provider();
+        provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
+        provider.cipher_suites.retain(|suite| suite.suite() == cipher);
+        let provider = Arc::new(provider);
+
+        let (client_chain, client_key) = certificate()?;
+        let (server_chain, server_key) = certificate()?;
+        let (servers, clients) = (roots(&server_chain)?, roots(&client_chain)?);
+        let client = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[&TLS13])?;
+        let client = client.with_root_certificates(servers);
+        let mut client = match shown {
+            Shown::Server => client.with_no_client_auth(),
+            Shown::Both => client.with_client_auth_cert(client_chain, client_key)?,
+        };
+        client.resumption = Resumption::disabled();
+        let server = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[&TLS13])?;
+        let server = match shown {
+            Shown::Server => server.with_no_client_auth(),
+            Shown::Both => {
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(clients), provider).build()?;
+                server.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut server = server.with_single_cert(server_chain, server_key)?;
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+        Ok(Self { client: Arc::new(client), server: Arc::new(server) })
+    }
+
+    /// A whole handshake.
+    pub(super) fn handshake(&self) -> Result<(ClientConnection, ServerConnection)> {
+        let mut client = ClientConnection::new(self.client.clone(), ServerName::try_from(HOST)?)?;
+        let mut server = ServerConnection::new(self.server.clone())?;
+        let mut wire = Vec::new();
+        for _ in 0..4 {
+            carry(&mut client, &mut server, &mut wire)?;
+            carry(&mut server, &mut client, &mut wire)?;
+            if !client.is_handshaking() && !server.is_handshaking() {
+                return Ok((client, server));
+            }
+        }
+        bail!("the TLS handshake does not end")
+    }
+}
+
+/// Sends a text from one side to the other; `wire` and `text` are room that is used again.
+pub(super) fn transfer(
+    client: &mut ClientConnection,
+    server: &mut ServerConnection,
+    plaintext: &[u8],
+    wire: &mut Vec<u8>,
+    text: &mut [u8],
+) -> Result<()> {
+    client.writer().write_all(plaintext)?;
+    wire.clear();
+    while client.wants_write() {
+        client.write_tls(wire)?;
+    }
+    let (mut arrived, mut read) = (wire.as_slice(), 0);
+    while !arrived.is_empty() {
+        server.read_tls(&mut arrived)?;
+        server.process_new_packets()?;
+        let place = text.get_mut(read..).context("more came than was sent")?;
+        read += std::io::Read::read(&mut server.reader(), place).or_else(none_yet)?;
+    }
+    while read < plaintext.len() {
+        let place = text.get_mut(read..).context("more came than was sent")?;
+        read += std::io::Read::read(&mut server.reader(), place)?;
+    }
+    Ok(())
+}
+
+fn none_yet(error: std::io::Error) -> std::io::Result<usize> {
+    if error.kind() == std::io::ErrorKind::WouldBlock { Ok(0) } else { Err(error) }
+}
+
+fn carry<A: SideData, B: SideData>(
+    from: &mut ConnectionCommon<A>,
+    to: &mut ConnectionCommon<B>,
+    wire: &mut Vec<u8>,
+) -> Result<()> {
+    wire.clear();
+    while from.wants_write() {
+        from.write_tls(wire)?;
+    }
+    let mut arrived = wire.as_slice();
+    while !arrived.is_empty() {
+        to.read_tls(&mut arrived)?;
+        to.process_new_packets()?;
+    }
+    Ok(())
+}
+
+/// Signed by itself, so that one signature proves it.
+fn certificate() -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    let made = rcgen::generate_simple_self_signed([HOST.to_owned()])?;
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    Ok((vec![made.cert.der().clone()], key.into()))
+}
+
+fn roots(chain: &[CertificateDer<'static>]) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in chain {
+        roots.add(certificate.clone())?;
+    }
+    Ok(roots)
+}
