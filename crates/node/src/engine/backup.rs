@@ -16,7 +16,7 @@ impl Engine {
         }
         let passphrase = Passphrase::new(&params.passphrase)?;
         let letters = self.store.letter_len()?;
-        let bytes = backup::write(path, &self.store, self.keys.keyring(), &passphrase, KdfCost::DEFAULT, rng)?;
+        let bytes = backup::write(path, &self.store, self.keys.keyring(), &passphrase, KdfCost::BACKUP, rng)?;
         Ok(ExportInfo { path: params.path.clone(), bytes, letters })
     }
 }
