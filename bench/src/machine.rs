@@ -7,7 +7,16 @@ use std::process::Command;
 
 /// Libraries whose versions matter to the figures.
 const NAMED: [&str; 11] = [
-    "aws-lc-rs", "blake2", "chacha20poly1305", "libsqlite3-sys", "ring", "rusqlite", "rustls", "sha2", "snow", "tokio",
+    "aws-lc-rs",
+    "blake2",
+    "chacha20poly1305",
+    "libsqlite3-sys",
+    "ring",
+    "rusqlite",
+    "rustls",
+    "sha2",
+    "snow",
+    "tokio",
     "vodozemac",
 ];
 

@@ -22,7 +22,7 @@ pub(crate) struct Row {
     pub(crate) unit: &'static str,
     pub(crate) ours: f64,
     pub(crate) peer: Option<Peer>,
-    /// Ours by the peer's.
+    /// How many times as fast as the peer ours is.
     pub(crate) ratio: Option<f64>,
     /// The same two figures by the wall clock, where the others are by processor time.
     pub(crate) by_wall_clock: Option<[f64; 2]>,
@@ -51,12 +51,29 @@ pub(crate) enum Aim {
 impl Row {
     /// A figure that stands alone.
     pub(crate) fn alone(group: &'static str, what: impl Into<String>, unit: &'static str, ours: f64) -> Self {
-        Self { group, what: what.into(), unit, ours, peer: None, ratio: None, by_wall_clock: None, aim: None, met: None }
+        Self {
+            group,
+            what: what.into(),
+            unit,
+            ours,
+            peer: None,
+            ratio: None,
+            by_wall_clock: None,
+            aim: None,
+            met: None,
+        }
     }
 
     /// A figure of which more is better, beside that of a peer.
     pub(crate) fn beside(mut self, name: impl Into<String>, figure: f64) -> Self {
         self.ratio = Some(self.ours / figure);
+        self.peer = Some(Peer { name: name.into(), figure });
+        self
+    }
+
+    /// A time, of which less is better, beside that of a peer.
+    pub(crate) fn beside_time(mut self, name: impl Into<String>, figure: f64) -> Self {
+        self.ratio = Some(figure / self.ours);
         self.peer = Some(Peer { name: name.into(), figure });
         self
     }
@@ -77,8 +94,7 @@ impl Row {
     }
 
     fn cells(&self) -> [String; 7] {
-        let (peer, name) =
-            self.peer.as_ref().map(|peer| (figure(peer.figure), peer.name.clone())).unwrap_or_default();
+        let (peer, name) = self.peer.as_ref().map(|peer| (figure(peer.figure), peer.name.clone())).unwrap_or_default();
         let aim = match self.aim {
             None => String::new(),
             Some(Aim::AtLeastThePeer) => ">= 1.00".into(),

@@ -3,11 +3,12 @@
 mod peer;
 
 use crate::{
-    measure::{as_f64, median, process_time, quantile},
+    measure::{as_f64, process_time, quantile},
     progress,
     report::Row,
 };
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use peer::Inserts;
 use serde_json::{Value, json};
 use std::{
     collections::HashSet,
@@ -19,7 +20,7 @@ use waypost_core::{LetterId, Wall};
 use waypost_node::{Call, Config, Event, Home, KdfCost, Node, Passphrase, config::Sremp, setup};
 
 /// Calls under way at the same time.
-const AT_ONCE: usize = 64;
+const AT_ONCE: u32 = 64;
 /// Letters that go one after the other.
 const ONE_BY_ONE: u32 = 300;
 /// What is not there by then does not come.
@@ -29,20 +30,22 @@ const TEXT: [u8; 200] = [b'w'; 200];
 pub(super) fn rows(folder: &Path, letters: u32) -> Result<Vec<Row>> {
     const GROUP: &str = "letters through two nodes, durable";
     progress("SQLite, durable inserts");
-    let single = peer::inserts(folder, 1)?;
-    let grouped = peer::inserts(folder, AT_ONCE)?;
+    let single = peer::per_second(folder, 1)?;
+    let grouped = peer::per_second(folder, AT_ONCE.into())?;
     progress(&format!("{letters} letters through two nodes"));
     let flow = tokio::runtime::Runtime::new()?.block_on(run(folder, letters))?;
     let at_once = format!("{letters} letters, {AT_ONCE} calls at once");
-    let ms = |part| quantile(flow.latencies.clone(), part) * 1000.0;
+    let ms = |seconds: &[f64], part| quantile(seconds.to_vec(), part) * 1000.0;
+    let one_by_one = |what: &str, part| {
+        Row::alone(GROUP, format!("one by one, until delivered: {what}"), "ms", ms(&flow.latencies, part))
+            .beside_time("SQLite, a row a commit", ms(&flow.peer_latencies, part))
+    };
     Ok(vec![
         Row::alone(GROUP, &*at_once, "letters/s", flow.per_second).beside("SQLite, 64 rows a commit", grouped),
         Row::alone(GROUP, at_once, "letters/s", flow.per_second).beside("SQLite, a row a commit", single),
         Row::alone(GROUP, "processor time a letter, both nodes", "us", flow.processor * 1e6),
-        Row::alone(GROUP, "one by one", "letters/s", 1.0 / median(flow.latencies.clone()))
-            .beside("SQLite, a row a commit", single),
-        Row::alone(GROUP, "one by one, until delivered: median", "ms", ms(0.5)),
-        Row::alone(GROUP, "one by one, until delivered: p99", "ms", ms(0.99)),
+        one_by_one("median", 0.5),
+        one_by_one("p99", 0.99),
     ])
 }
 
@@ -52,6 +55,8 @@ struct Flow {
     processor: f64,
     /// Seconds from the call until delivered.
     latencies: Vec<f64>,
+    /// Seconds of an insert of the peer's, each right after a letter.
+    peer_latencies: Vec<f64>,
 }
 
 async fn run(folder: &Path, letters: u32) -> Result<Flow> {
@@ -64,12 +69,16 @@ async fn run(folder: &Path, letters: u32) -> Result<Flow> {
         delivered.wait(&a.node, HashSet::from([letter])).await?;
     }
 
-    let mut latencies = Vec::new();
+    let (mut latencies, mut peer_latencies) = (Vec::new(), Vec::new());
+    let mut peer = Inserts::open(&folder.join("peer-beside.db"))?;
     for number in 0..ONE_BY_ONE {
         let (letter, start) = (id(1, number), Instant::now());
         send(&a.node, &b.id, letter).await?;
         delivered.wait(&a.node, HashSet::from([letter])).await?;
         latencies.push(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        peer.insert(1)?;
+        peer_latencies.push(start.elapsed().as_secs_f64());
     }
 
     let before = unread(&b.node).await?;
@@ -79,7 +88,7 @@ async fn run(folder: &Path, letters: u32) -> Result<Flow> {
     for caller in 0..AT_ONCE {
         let (node, to) = (a.node.clone(), b.id.clone());
         callers.spawn(async move {
-            for number in (0..letters).skip(caller).step_by(AT_ONCE) {
+            for number in (caller..letters).step_by(AT_ONCE as usize) {
                 send(&node, &to, id(2, number)).await?;
             }
             anyhow::Ok(())
@@ -97,7 +106,7 @@ async fn run(folder: &Path, letters: u32) -> Result<Flow> {
         person.node.stopped().await;
     }
     let letters = as_f64(letters.into());
-    Ok(Flow { per_second: letters / took, processor: processor.as_secs_f64() / letters, latencies })
+    Ok(Flow { per_second: letters / took, processor: processor.as_secs_f64() / letters, latencies, peer_latencies })
 }
 
 /// A node with its own folder.

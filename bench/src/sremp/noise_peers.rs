@@ -49,7 +49,8 @@ impl Snow {
     /// A whole handshake, both sides. The payload is that of SREMP: seven bytes in the second message.
     pub(super) fn handshake(self, a: &[u8], b: &[u8]) -> Result<(TransportState, TransportState)> {
         let header = OWN_HEADER.to_bytes();
-        let builder = |key| Builder::with_resolver(params()?, self.resolver()).local_private_key(key)?.prologue(&header);
+        let builder =
+            |key| Builder::with_resolver(params()?, self.resolver()).local_private_key(key)?.prologue(&header);
         let (mut a, mut b) = (builder(a)?.build_initiator()?, builder(b)?.build_responder()?);
         let (mut message, mut payload) = ([0; ROOM], [0; ROOM]);
         let length = a.write_message(&[], &mut message)?;

@@ -20,15 +20,13 @@ pub(super) fn rows() -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (what, ping_pong) in [("one way, 200 B", false), ("ping-pong, 200 B", true)] {
         progress(&format!("ratchet, {what}"));
-        let mut fresh = OurPair::new()?;
-        let mut ours = fresh.clone();
+        let mut ours = OurPair::new()?;
         let mut theirs = TheirPair::new()?;
         let contestants = vec![
             Contestant::new("ours", |times| {
                 for _ in 0..times {
                     if ours.a.sent() > CHAIN {
-                        std::mem::swap(&mut ours, &mut fresh);
-                        fresh = OurPair::new()?;
+                        ours = OurPair::new()?;
                     }
                     ours.message(ping_pong)?;
                 }
@@ -43,7 +41,6 @@ pub(super) fn rows() -> Result<Vec<Row>> {
 }
 
 /// Both sides of ours, past the first messages.
-#[derive(Clone)]
 struct OurPair {
     a: Ratchet,
     b: Ratchet,

@@ -16,31 +16,49 @@ const ROUND: Duration = Duration::from_millis(300);
 const ROUNDS: usize = 5;
 
 /// Rows a second, so many in one transaction: the median of the rounds.
-pub(super) fn inserts(folder: &Path, in_one: usize) -> Result<f64> {
-    let mut database = Connection::open(folder.join(format!("peer-{in_one}.db")))?;
-    database.execute_batch(
-        "PRAGMA locking_mode = EXCLUSIVE;
-         PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
-         CREATE TABLE letter (id BLOB NOT NULL PRIMARY KEY, at INTEGER NOT NULL, text TEXT NOT NULL) STRICT;",
-    )?;
-    let text = "w".repeat(200);
-    let (mut number, mut rounds) = (0_u64, Vec::new());
+pub(super) fn per_second(folder: &Path, in_one: u64) -> Result<f64> {
+    let mut inserts = Inserts::open(&folder.join(format!("peer-{in_one}.db")))?;
+    let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
-        let (start, first) = (Instant::now(), number);
+        let (start, first) = (Instant::now(), inserts.number);
         while start.elapsed() < ROUND {
-            let transaction = database.transaction()?;
-            {
-                let mut insert = transaction.prepare_cached("INSERT INTO letter (id, at, text) VALUES (?1, ?2, ?3)")?;
-                for _ in 0..in_one {
-                    number += 1;
-                    let id = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-                    insert.execute((id.to_be_bytes(), i64::try_from(number)?, &text))?;
-                }
-            }
-            transaction.commit()?;
+            inserts.insert(in_one)?;
         }
-        rounds.push(as_f64(number - first) / start.elapsed().as_secs_f64());
+        rounds.push(as_f64(inserts.number - first) / start.elapsed().as_secs_f64());
     }
     Ok(median(rounds))
+}
+
+/// One open database.
+pub(super) struct Inserts {
+    database: Connection,
+    text: String,
+    number: u64,
+}
+
+impl Inserts {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let database = Connection::open(path)?;
+        database.execute_batch(
+            "PRAGMA locking_mode = EXCLUSIVE;
+             PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             CREATE TABLE letter (id BLOB NOT NULL PRIMARY KEY, at INTEGER NOT NULL, text TEXT NOT NULL) STRICT;",
+        )?;
+        Ok(Self { database, text: "w".repeat(200), number: 0 })
+    }
+
+    /// So many rows in one transaction; on disk when this returns.
+    pub(super) fn insert(&mut self, rows: u64) -> Result<()> {
+        let transaction = self.database.transaction()?;
+        {
+            let mut insert = transaction.prepare_cached("INSERT INTO letter (id, at, text) VALUES (?1, ?2, ?3)")?;
+            for _ in 0..rows {
+                self.number += 1;
+                let id = u128::from(self.number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+                insert.execute((id.to_be_bytes(), i64::try_from(self.number)?, &self.text))?;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
 }
