@@ -19,7 +19,7 @@ const STEPS: usize = 32;
 /// Alice, a contact with a session, and Carol, a stranger, by their connections.
 const LINKS: [LinkId; 2] = [LinkId(1), LinkId(3)];
 
-/// Steps as in [`connection`](crate::connection): messages and sealed contents of Alice, messages and first
+/// Steps as in [`connection`](crate::connection()): messages and sealed contents of Alice, messages and first
 /// messages of Carol, own letters, connections that come and go, and time.
 ///
 /// Whatever a peer sends: the call succeeds, and every change is offered to be kept before anything follows from it.
