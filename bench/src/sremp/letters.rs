@@ -119,8 +119,8 @@ impl Person {
     /// Makes an identity and starts its node on loopback.
     pub(super) async fn start(folder: &Path, name: &str) -> Result<Self> {
         let home = Home::new(folder.join(name));
-        let mut config = Config::default();
-        config.sremp = Sremp { listen: vec![([127, 0, 0, 1], 0).into()], ..Sremp::default() };
+        let sremp = Sremp { listen: vec![([127, 0, 0, 1], 0).into()], ..Sremp::default() };
+        let config = Config { sremp, ..Config::default() };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
         let new = setup::NewIdentity {
             name,

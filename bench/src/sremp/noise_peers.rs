@@ -70,13 +70,12 @@ fn params() -> Result<NoiseParams, snow::Error> {
 /// A whole handshake of ours, both sides.
 pub(super) fn ours(a: &NoiseKeys, b: &NoiseKeys, rng: &mut StdRng) -> Result<(Transport, Transport)> {
     let header = OWN_HEADER.to_bytes();
-    let handshake = || -> Result<_, waypost_sremp::Error> {
+    let mut handshake = || -> Result<_, waypost_sremp::Error> {
         let (initiator, msg1) = Initiator::start(a, Secret::generate(rng), &header)?;
         let responder = Responder::start(b, Secret::generate(rng), &header)?;
         let (waiting, msg2) = responder.read_msg1(&msg1, &header)?;
         let (msg3, to_b) = initiator.read_msg2(&msg2, &header)?.finish(Some(&b.public()))?;
         Ok((to_b, waiting.read_msg3(&msg3)?))
     };
-    let mut handshake = handshake;
     handshake().map_err(|error| anyhow!("our handshake: {error}"))
 }
