@@ -1,6 +1,6 @@
 //! The vocabulary of Waypost: what every floor above speaks of.
 //!
-//! Ids, the two clocks, letters, addresses, contact cards, records at rest and kinds of errors. No
+//! Ids, the two clocks, letters, addresses, contact cards, records at rest, mailboxes and kinds of errors. No
 //! algorithm, no I/O and no encoding of a wire lives here; a type that only one protocol needs stays
 //! in that protocol's crate.
 //!
@@ -22,6 +22,7 @@ mod card;
 mod error;
 mod id;
 mod letter;
+mod mailbox;
 mod record;
 mod redacted;
 mod time;
@@ -32,6 +33,9 @@ pub use card::{Card, InviteToken};
 pub use error::{ErrorKind, HasKind};
 pub use id::{BadId, ContactId, LetterId, RouteId, SaveId};
 pub use letter::{Body, Letter, Protection, ReceiptKind};
+pub use mailbox::{
+    BatchId, Fetch, Item, Known, Lane, MailboxDone, MailboxId, MailboxOp, Notice, Put, Quota, Refusal, Terms, Usage,
+};
 pub use record::{Change, Record, RecordFault, Records, Space};
 pub use redacted::Redacted;
 pub use time::{Mono, Now, Wall};
