@@ -26,6 +26,13 @@ pub enum Input {
         /// The message.
         message: Message,
     },
+    /// What a connection brought is no message: it is told so behind the answers to what it asked before.
+    Fault {
+        /// Which connection.
+        link: LinkId,
+        /// What [`Framing::read`](super::Framing::read) said.
+        error: Error,
+    },
     /// All saves up to this one are durable.
     Saved(SaveId),
     /// The moment of [`Registry::poll_timeout`] came.
@@ -38,7 +45,7 @@ pub enum Input {
 pub enum Output {
     /// Commit these, then say [`Input::Saved`]. Inputs given before that must see them in the records.
     Save(SaveId, Vec<Change>),
-    /// Send a message on a connection.
+    /// Send a message on a connection; after a fatal ERROR close it.
     Send(LinkId, Message),
 }
 
@@ -143,6 +150,9 @@ impl Registry {
             Input::Message { link, address, message } => {
                 let answer = self.answer(&mut step, address, message)?;
                 answers.extend(answer.map(|answer| (link, answer)));
+            }
+            Input::Fault { link, error } => {
+                answers.push((link, ErrorMessage::new(error.code()).fatal().into()));
             }
             Input::Saved(id) => {
                 let free = self.queue.saved(id);
