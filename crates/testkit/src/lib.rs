@@ -2,6 +2,7 @@
 //!
 //! - [`vectors`] reads the files of test vectors, strictly;
 //! - [`SimRng`] and [`FixedRng`] are randomness that repeats;
+//! - [`mailbox`] is an engine of mailboxes in memory, the model of the others;
 //! - [`people`] are Alice, Bob and the others;
 //! - [`sim`] is a world of nodes with a virtual clock and a bad network;
 //! - [`storm`] runs a test over many seeds and says which one failed.
@@ -67,6 +68,7 @@
     reason = "test code: a panic is how a test fails"
 )]
 
+pub mod mailbox;
 pub mod people;
 mod rng;
 pub mod sim;
