@@ -9,7 +9,7 @@ use std::time::Duration;
 use waypost_core::{Body, Letter, LetterId, MemoryRecords, Mono, Now, SaveId};
 use waypost_sremp::{
     Account, AccountKeys, LinkId, Message, Vault,
-    account::{AccountLimits, AccountTiming, Admission, Input, Output, Standing},
+    account::{AccountLimits, AccountTiming, Input, Output, Standing},
     message::DirectMessage,
 };
 
@@ -102,8 +102,8 @@ impl<'w> Bob<'w> {
 
     fn message(&mut self, from: usize, message: Message) {
         let Some(link) = LINKS.get(from) else { return };
-        let admission = (from == 1).then_some(Admission { full: false, invited: &|_| false });
-        self.give(Input::Message { link: *link, message, admission });
+        let people = if from == 1 { Standing::Stranger } else { Standing::Contact };
+        self.give(Input::Message { link: *link, message, people: &people });
     }
 
     fn decoded(&mut self, from: usize, content: &[u8]) {

@@ -2,11 +2,11 @@
 
 use super::Engine;
 use crate::invite;
-use crate::{Error, Event};
+use crate::{Config, Error, Event};
 use rand_core::CryptoRng;
 use waypost_core::{Body, ContactId, InviteToken, Letter, Now, Protection, ReceiptKind, Wire as WireKind};
 use waypost_sremp::trust::book;
-use waypost_store::{ContactRow, ContactStatus, Inserted, LetterRow, State};
+use waypost_store::{ContactRow, ContactStatus, Inserted, LetterRow, State, Store};
 
 impl Engine {
     #[expect(clippy::too_many_arguments, reason = "everything that is known of a letter that comes in")]
@@ -105,9 +105,9 @@ impl Engine {
 }
 
 /// Whether no more letters of this stranger find room.
-pub(crate) fn is_full(turn: &crate::wire::Turn<'_>, peer: ContactId) -> Result<bool, Error> {
-    let limits = &turn.config.letters;
-    let all = turn.store.request_usage()?.letters;
-    let each = turn.store.request_usage_of(peer)?.letters;
+pub(crate) fn is_full(store: &Store, config: &Config, peer: ContactId) -> Result<bool, Error> {
+    let limits = &config.letters;
+    let all = store.request_usage()?.letters;
+    let each = store.request_usage_of(peer)?.letters;
     Ok(all >= u64::from(limits.request_letters) || each >= u64::from(limits.request_letters_each))
 }

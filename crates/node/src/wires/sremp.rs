@@ -8,18 +8,18 @@ mod dial;
 use crate::engine::{is_full, pin_of, sremp_error, via_of};
 use crate::method::WireStatus;
 use crate::wire::{NetCommand, NetInput, Turn, Wire, WireEvent};
-use crate::{Error, invite};
+use crate::{Config, Error, invite};
 use dial::Dials;
 use std::collections::{BTreeMap, VecDeque};
-use waypost_core::{Address, ContactId, InviteToken, Letter, Mono, Now, SaveId, Wire as WireKind};
+use waypost_core::{Address, ContactId, InviteToken, Letter, Mono, Now, RecordFault, SaveId, Wall, Wire as WireKind};
 use waypost_net::sremp::{DriverCommand, DriverEvent};
 use waypost_sremp::account::{
-    AccountLimits, AccountTiming, Admission, Event as AccountEvent, IdentityNotice, Input as AccountInput,
-    Output as AccountOutput, Standing,
+    AccountLimits, AccountTiming, Event as AccountEvent, IdentityNotice, Input as AccountInput,
+    Output as AccountOutput, People, Standing,
 };
 use waypost_sremp::trust::Trust;
 use waypost_sremp::{Account, AccountKeys, CloseReason, ErrorCode, Identity, LinkId, Message};
-use waypost_store::ContactStatus;
+use waypost_store::{ContactStatus, Store};
 
 /// News from the driver, or of it.
 #[derive(Debug)]
@@ -203,23 +203,9 @@ impl Sremp {
         if needed { self.want(turn, peer) } else { Ok(()) }
     }
 
-    fn standing(&self, turn: &Turn<'_>, peer: ContactId) -> Result<Standing, Error> {
-        Ok(match turn.store.contact(peer)?.map(|contact| contact.status) {
-            Some(ContactStatus::Contact) => Standing::Contact,
-            Some(ContactStatus::Blocked) => Standing::Blocked,
-            _ => Standing::Stranger,
-        })
-    }
-
     fn message(&mut self, turn: &mut Turn<'_>, link: LinkId, message: Message) -> Result<(), Error> {
-        let Some(peer) = self.account.peer_of(link) else { return Ok(()) };
-        let (now, store) = (turn.now.wall, turn.store);
-        let invited = |token: &InviteToken| invite::is_good(store, token, now);
-        let admission = match self.standing(turn, peer)? {
-            Standing::Contact => None,
-            _ => Some(Admission { full: is_full(turn, peer)?, invited: &invited }),
-        };
-        self.account(turn, AccountInput::Message { link, message, admission })
+        let people = Contacts { store: turn.store, config: turn.config, now: turn.now.wall };
+        self.account(turn, AccountInput::Message { link, message, people: &people })
     }
 
     fn command(&mut self, command: DriverCommand) {
@@ -257,7 +243,7 @@ impl Wire for Sremp {
         };
         match event {
             DriverEvent::Identified { link, identity } => {
-                let standing = self.standing(turn, identity.key())?;
+                let standing = standing_of(turn.store, identity.key())?;
                 self.account(turn, AccountInput::Judge { link, identity, standing })
             }
             DriverEvent::Ready { link, peer, we_dialled, remote, .. } => {
@@ -354,4 +340,37 @@ impl Wire for Sremp {
     fn status(&self) -> WireStatus {
         WireStatus { connected: self.account.online().collect(), ..self.status.clone() }
     }
+}
+
+/// The person's contacts, as the account asks for them.
+struct Contacts<'a> {
+    store: &'a Store,
+    config: &'a Config,
+    now: Wall,
+}
+
+impl People for Contacts<'_> {
+    fn standing(&self, peer: &ContactId) -> Result<Standing, RecordFault> {
+        standing_of(self.store, *peer).map_err(fault)
+    }
+
+    fn is_full(&self, peer: &ContactId) -> Result<bool, RecordFault> {
+        is_full(self.store, self.config, *peer).map_err(fault)
+    }
+
+    fn is_invited(&self, token: &InviteToken) -> bool {
+        invite::is_good(self.store, token, self.now)
+    }
+}
+
+fn fault(error: Error) -> RecordFault {
+    RecordFault(error.to_string())
+}
+
+fn standing_of(store: &Store, peer: ContactId) -> Result<Standing, Error> {
+    Ok(match store.contact(peer)?.map(|contact| contact.status) {
+        Some(ContactStatus::Contact) => Standing::Contact,
+        Some(ContactStatus::Blocked) => Standing::Blocked,
+        _ => Standing::Stranger,
+    })
 }

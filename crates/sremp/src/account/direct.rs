@@ -1,6 +1,6 @@
 //! Messages of a peer on a ready connection: opened, remembered, and only then confirmed.
 
-use super::{Account, Admission, Event, Step};
+use super::{Account, Event, People, Standing, Step};
 use crate::content::{Content, MAX_TEXT, MAX_TEXT_TRUSTED};
 use crate::message::{DeliveryConfirmation, DirectMessage, ErrorMessage, Message};
 use crate::msgpack::record;
@@ -28,11 +28,11 @@ impl Account {
         rng: &mut impl CryptoRng,
         link: LinkId,
         message: Message,
-        admission: Option<Admission<'_>>,
+        people: &dyn People,
     ) -> Result<(), Error> {
         let Some(peer) = self.links.get(&link).map(|link| link.peer) else { return Ok(()) };
         match message {
-            Message::DirectMessage(message) => self.direct(step, rng, link, peer, &message, admission),
+            Message::DirectMessage(message) => self.direct(step, rng, link, peer, &message, people),
             Message::DeliveryConfirmation(confirmation) => self.confirmed(step, rng, &confirmation),
             Message::FetchPrekeys(request) => self.give_prekeys(step, rng, link, peer, &request),
             Message::Prekeys(prekeys) => self.take_prekeys(step, rng, link, peer, &prekeys),
@@ -52,7 +52,7 @@ impl Account {
         link: LinkId,
         peer: ContactId,
         message: &DirectMessage,
-        admission: Option<Admission<'_>>,
+        people: &dyn People,
     ) -> Result<(), Error> {
         let key = [&peer.as_bytes()[..], &message.message_id.to_be_bytes()].concat();
         if step.batch.record(SEEN, &key)?.is_some() {
@@ -80,7 +80,7 @@ impl Account {
             }
         };
         let content = Content::decode(&opened.content);
-        if !is_admitted(&content, admission) {
+        if !is_admitted(&content, &peer, people)? {
             self.unreadable(step, link, message.message_id, ErrorCode::Rate);
             return Ok(());
         }
@@ -260,11 +260,13 @@ fn note_message<R: Records>(step: &mut Step<'_, R>, peer: &ContactId) -> Result<
 }
 
 /// Whether there is room for it: letters of strangers have a bound, invites and what is no letter have none.
-fn is_admitted(content: &Content, admission: Option<Admission<'_>>) -> bool {
-    let Some(admission) = admission.filter(|admission| admission.full) else { return true };
-    match content {
-        Content::Letter { token: Some(token), .. } => (admission.invited)(token),
+fn is_admitted(content: &Content, peer: &ContactId, people: &dyn People) -> Result<bool, Error> {
+    if people.standing(peer)? == Standing::Contact || !people.is_full(peer)? {
+        return Ok(true);
+    }
+    Ok(match content {
+        Content::Letter { token: Some(token), .. } => people.is_invited(token),
         Content::Letter { .. } | Content::Text(_) | Content::Unknown { .. } => false,
         _ => true,
-    }
+    })
 }

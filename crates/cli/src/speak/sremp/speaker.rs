@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use waypost_core::{Body, ContactId, Letter, LetterId, MemoryRecords, Mono};
 use waypost_net::Clock;
 use waypost_net::sremp::{DriverCommand, DriverEvent, SrempDriver};
-use waypost_sremp::account::{self, Admission, Event, Input, Output, Standing};
+use waypost_sremp::account::{self, Event, Input, Output, Standing};
 use waypost_sremp::message::{Message, Ping};
 use waypost_sremp::{Account, CloseReason, Identity, LinkId, SessionId, Vault};
 
@@ -158,7 +158,7 @@ impl<'a> Speaker<'a> {
         match event {
             DriverEvent::Identified { link, identity } => {
                 self.links.insert(link, identity.clone());
-                let standing = if self.trust { Standing::Contact } else { Standing::Stranger };
+                let standing = self.standing();
                 self.account(Input::Judge { link, identity, standing }, nothing)
             }
             DriverEvent::Ready { link, peer, we_dialled, remote, handshake_hash } => {
@@ -181,6 +181,10 @@ impl<'a> Speaker<'a> {
         }
     }
 
+    fn standing(&self) -> Standing {
+        if self.trust { Standing::Contact } else { Standing::Stranger }
+    }
+
     fn message(&mut self, link: LinkId, message: Message) -> anyhow::Result<()> {
         let mut cause = Cause::default();
         match &message {
@@ -192,9 +196,8 @@ impl<'a> Speaker<'a> {
             }
             _ => {}
         }
-        let nobody = |_: &_| false;
-        let admission = (!self.trust).then_some(Admission { full: false, invited: &nobody });
-        self.account(Input::Message { link, message, admission }, cause)
+        let standing = self.standing();
+        self.account(Input::Message { link, message, people: &standing }, cause)
     }
 
     fn closed(&mut self, link: LinkId, reason: CloseReason) -> anyhow::Result<()> {

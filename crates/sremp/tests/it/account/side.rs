@@ -4,10 +4,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use waypost_core::{Batch, Body, ContactId, InviteToken, Letter, LetterId, MemoryRecords, Mono, Now, SaveId, Wall};
+use waypost_core::{
+    Batch, Body, ContactId, InviteToken, Letter, LetterId, MemoryRecords, Mono, Now, RecordFault, SaveId, Wall,
+};
 use waypost_sremp::{
     Account, AccountKeys, Identity, IdentityDraft, LinkId, Message, WAYPOST,
-    account::{AccountLimits, AccountTiming, Admission, Event, Input, Output, Standing},
+    account::{AccountLimits, AccountTiming, Event, Input, Output, People, Standing},
     connection::Verdict,
     ed25519::SigningKey,
     forget_sessions,
@@ -173,10 +175,8 @@ impl Side {
     }
 
     pub(crate) fn message(&mut self, link: LinkId, message: Message) {
-        let (full, invite) = (self.full, self.invite.clone());
-        let invited = move |token: &InviteToken| *token == invite;
-        let admission = (self.standing != Standing::Contact).then_some(Admission { full, invited: &invited });
-        self.give(Input::Message { link, message, admission });
+        let people = Door { standing: self.standing, full: self.full, invite: self.invite.clone() };
+        self.give(Input::Message { link, message, people: &people });
     }
 
     pub(crate) fn queue(&mut self, peer: ContactId, body: Body) -> LetterId {
@@ -235,6 +235,27 @@ impl Side {
 
     pub(crate) fn wait(&mut self, duration: Duration) {
         self.wait_until(self.now.mono.after(duration));
+    }
+}
+
+/// What the person thinks of everybody.
+struct Door {
+    standing: Standing,
+    full: bool,
+    invite: InviteToken,
+}
+
+impl People for Door {
+    fn standing(&self, _: &ContactId) -> Result<Standing, RecordFault> {
+        Ok(self.standing)
+    }
+
+    fn is_full(&self, _: &ContactId) -> Result<bool, RecordFault> {
+        Ok(self.full)
+    }
+
+    fn is_invited(&self, token: &InviteToken) -> bool {
+        *token == self.invite
     }
 }
 
