@@ -83,6 +83,7 @@ mod close_reason;
 pub mod connection;
 pub mod content;
 mod crypto;
+mod docket;
 pub mod endpoint;
 mod error;
 pub mod frame;

@@ -49,6 +49,14 @@ macro_rules! messages {
                 }
             }
 
+            /// Its name on the wire, if it is one of the profile's.
+            pub const fn known_name(&self) -> Option<&'static str> {
+                match self {
+                    $(Self::$variant(_) => Some($name),)*
+                    Self::Unknown { .. } => None,
+                }
+            }
+
             /// The bytes that travel.
             pub fn encode(&self) -> Vec<u8> {
                 let mut writer = Writer::with_capacity(256);

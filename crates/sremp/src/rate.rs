@@ -46,6 +46,15 @@ impl<K: Ord> Rates<K> {
         self.young.insert(key, uses);
         taken
     }
+
+    /// Takes back a use that was counted at this moment and came to nothing.
+    pub(crate) fn give_back(&mut self, at: Mono, key: &K) {
+        let uses = if self.young.contains_key(key) { self.young.get_mut(key) } else { self.old.get_mut(key) };
+        let Some(uses) = uses else { return };
+        if let Some(place) = uses.iter().rposition(|used| *used == at) {
+            uses.remove(place);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +75,16 @@ mod tests {
         assert_eq!(rates.take(at(59_999), 'a'), Err(1));
         assert_eq!(rates.take(at(60_000), 'a'), Ok(()));
         assert_eq!(rates.take(at(60_000), 'a'), Err(30));
+    }
+
+    #[test]
+    fn counts_nothing_that_was_given_back() {
+        let mut rates = Rates::new(2, Duration::from_secs(60), 10);
+        assert_eq!([rates.take(at(0), 'a'), rates.take(at(5), 'a')], [Ok(()), Ok(())]);
+        rates.give_back(at(5), &'a');
+        rates.give_back(at(5), &'a');
+        rates.give_back(at(0), &'b');
+        assert_eq!([rates.take(at(7), 'a'), rates.take(at(8), 'a')], [Ok(()), Err(60)]);
     }
 
     #[test]

@@ -2,38 +2,37 @@
 //! SREMP 8, profile SR-8.1a to SR-8.2f and Relay.
 //!
 //! ```text
-//! STORE_MESSAGE ──checks──> queue entry, blob, triple (records) ──Saved──> STORE_RESPONSE, push
-//! RETRIEVE_MESSAGES ──cursor──> MESSAGE_BATCH of messages and confirmations, by seq
-//! DELIVERY_CONFIRMATION ──signature──> message gone; confirmation kept for its sender, who may be told live
+//! STORE_MESSAGE ──signature, rate──> Put ──────────────> STORE_RESPONSE
+//!                                     └──Hint──> Fetch ──> push, at whatever process the recipient is
+//! RETRIEVE_MESSAGES ──cursor──> Fetch ─────────────────> MESSAGE_BATCH of messages and confirmations, by seq
+//! DELIVERY_CONFIRMATION ──signature──> Ack, and a Notice in the sender's mailbox
 //! ```
-//! All state lies in records; memory holds open connections and rates. Counters are records too, so no
-//! request needs to walk through a mailbox.
+//! The depot decides, an engine keeps: what it needs it asks for by [`Output::Mailbox`], and nothing is said
+//! to be stored before the engine said so. Quotas, terms, counters and expiry are the engine's. Memory holds
+//! open connections and rates, so any number of processes can be one relay: what is written after a read
+//! stands behind `Expect`, and is decided again when another process was faster.
 //!
 //! ```text
-//! relay/client        identity                          mailbox, wishes, counters, when to look at it again
-//! relay/identity      identity                          the highest version seen of a client
-//! relay/queue         recipient | seq                   what a message is, without its blob
-//! relay/blob          recipient | seq                   the blob
-//! relay/triple        recipient | message_id | sender   what was stored once, by hash
-//! relay/usage         recipient | sender                how much of a mailbox a sender takes
-//! relay/confirmation  sender | seq                      confirmations that wait for their sender
-//! relay/bundle        owner                             the prekey bundle published last
-//! relay/one-time      owner | id                        one-time prekeys
-//! relay/due           time | kind | key                 what has to be looked at, in the order of time
+//! relay/mailbox        identity       messages (key: message_id | sender) and confirmations
+//! relay/identity       identity       the highest version seen of a client
+//! relay/admitted       identity       who has shown a token
+//! relay/bundle         owner          the prekey bundle published last
+//! relay/one-time       owner | id     one-time prekeys
+//! relay/one-time-key   owner | id     the same without content, to count them
 //! ```
 
-mod client;
 mod confirm;
 mod depot;
-mod mailbox;
 mod policy;
 mod prekeys;
+mod push;
+mod records;
 mod register;
 mod retrieve;
 mod signature;
 mod store;
-mod sweep;
 
+pub use crate::docket::Counts;
 pub use depot::{Depot, Input, Output};
-pub use policy::{Access, DepotLimits, DepotTiming, Policy};
+pub use policy::{Access, DepotLimits, DepotTiming, Policy, TokenHash};
 pub use signature::{Role, auth_content, confirmation_content, store_content};

@@ -19,6 +19,8 @@ record! {
         pub mailbox: Option<bool>,
         /// Whether new messages may come unasked; absent means no.
         pub push: Option<bool>,
+        /// Ours: what admits a client to a relay whose access is `token`; left out everywhere else.
+        pub token: Option<Blob>,
     }
 
     /// RelayCapabilities. SREMP 8.1, profile SR-8.1c: the smaller of these and the policy holds.
@@ -60,7 +62,7 @@ record! {
         pub rate_store: u32,
         /// RETRIEVE_MESSAGES a minute and client.
         pub rate_retrieve: u32,
-        /// `open` or `list`.
+        /// `open` or `list`; ours: `token`.
         pub access: String,
     }
 

@@ -2,131 +2,89 @@
 //! SR-8.2f, SR-8.2g.
 
 use super::{
-    client::ClientRow,
-    depot::{Depot, Step},
-    mailbox::{self, CONFIRMATIONS, Entry, QUEUE, TRIPLES, Triple, Waiting},
+    depot::{Depot, Job, Next},
+    records::{key_of, letter_key, mailbox},
+    retrieve::notice,
 };
 use crate::{
-    Error, ErrorCode, LinkId,
-    message::{DeliveryConfirmation, DiscardMessage, ErrorMessage, Message},
-    msgpack::encode,
+    ErrorCode,
+    docket::{Done, Failure, Step, add, answers},
+    message::{DeliveryConfirmation, DiscardMessage},
 };
-use waypost_core::{ContactId, Records};
+use waypost_core::{ContactId, MailboxDone, MailboxOp, Notice, Refusal};
 
-/// Triples of one message id that are looked at to find the one message a nameless confirmation means.
-const SAME_ID: usize = 256;
+/// One DELIVERY_CONFIRMATION or DISCARD_MESSAGE under way.
+pub(super) enum Confirming {
+    /// Whose message it is is looked for, or whether there is one at all.
+    Found { client: ContactId, confirmation: Box<DeliveryConfirmation> },
+    /// It is being removed, for good word or without.
+    Removed { is_delivered: bool },
+}
 
 impl Depot {
     /// There is no answer but an error.
-    pub(super) fn confirm<R: Records>(
-        &mut self,
-        step: &mut Step<'_, R>,
-        link: LinkId,
-        client: ContactId,
-        confirmation: DeliveryConfirmation,
-    ) -> Result<(), Error> {
-        let message_id = confirmation.message_id;
-        let found = match confirmation.delivered_to == client {
-            false => Err(ErrorCode::Auth),
-            true => match self.find(step, &client, confirmation.sender, message_id)? {
-                None => Err(ErrorCode::NotFound),
-                Some(found) if confirmation.verify(&found.1.sender).is_err() => Err(ErrorCode::Auth),
-                Some(found) => Ok(found),
+    pub(super) fn confirm(&self, client: ContactId, confirmation: DeliveryConfirmation) -> Next {
+        if confirmation.delivered_to != client {
+            return Step::refuse(ErrorCode::Auth);
+        }
+        if let Some(sender) = confirmation.sender
+            && confirmation.verify(&sender).is_ok()
+        {
+            return self.remove_for(&client, &sender, &confirmation);
+        }
+        // A signature that does not hold is refused as one only if there is such a message.
+        let id = confirmation.message_id;
+        let prefix = confirmation.sender.map_or(id.to_be_bytes().to_vec(), |sender| letter_key(id, &sender));
+        // Two are enough to see that it is not the only one.
+        let find = MailboxOp::Find { mailbox: mailbox(&client), prefix, limit: 2 };
+        Step::Ask(vec![find], Job::Confirm(Confirming::Found { client, confirmation: Box::new(confirmation) }))
+    }
+
+    pub(super) fn discard(&self, client: ContactId, request: DiscardMessage) -> Next {
+        let key = letter_key(request.message_id, &request.sender);
+        let ack = MailboxOp::Ack { mailbox: mailbox(&client), key };
+        Step::Ask(vec![ack], Job::Confirm(Confirming::Removed { is_delivered: false }))
+    }
+
+    pub(super) fn confirmed(&mut self, job: Confirming, done: Done) -> Next {
+        match job {
+            Confirming::Found { client, confirmation } => match only_sender(done) {
+                Ok(None) => Step::refuse(ErrorCode::NotFound),
+                Ok(Some(sender)) if confirmation.verify(&sender).is_err() => Step::refuse(ErrorCode::Auth),
+                Ok(Some(sender)) => self.remove_for(&client, &sender, &confirmation),
+                Err(_) => Step::refuse(ErrorCode::Internal),
             },
-        };
-        let (seq, entry) = match found {
-            Ok(found) => found,
-            Err(code) => {
-                let request = Message::DeliveryConfirmation(confirmation);
-                step.refuse(link, ErrorMessage::new(code).answering(&request));
-                return Ok(());
-            }
-        };
-        self.remove_message(step, &client, seq, &entry)?;
-        self.keep_confirmation(step, entry.sender, confirmation)
-    }
-
-    pub(super) fn discard<R: Records>(
-        &mut self,
-        step: &mut Step<'_, R>,
-        link: LinkId,
-        client: ContactId,
-        request: DiscardMessage,
-    ) -> Result<(), Error> {
-        match self.find(step, &client, Some(request.sender), request.message_id)? {
-            Some((seq, entry)) => self.remove_message(step, &client, seq, &entry)?,
-            None => {
-                let request = Message::DiscardMessage(request);
-                step.refuse(link, ErrorMessage::new(ErrorCode::NotFound).answering(&request));
-            }
-        }
-        Ok(())
-    }
-
-    /// The message of a sender, or the only one of this id.
-    fn find<R: Records>(
-        &self,
-        step: &Step<'_, R>,
-        client: &ContactId,
-        sender: Option<ContactId>,
-        message_id: u64,
-    ) -> Result<Option<(u64, Entry)>, Error> {
-        let seq = match sender {
-            Some(sender) => {
-                let key = mailbox::triple_key(client, message_id, &sender);
-                mailbox::load::<Triple>(&step.batch, TRIPLES, &key)?.and_then(|triple| triple.seq)
-            }
-            None => {
-                let prefix = mailbox::seq_key(client, message_id);
-                let mut kept = Vec::new();
-                for (_, bytes) in step.batch.records(TRIPLES, &prefix, None, SAME_ID)? {
-                    kept.extend(mailbox::read::<Triple>(&bytes)?.seq);
+            Confirming::Removed { is_delivered } => match done {
+                Ok(_) => {
+                    add(&mut self.counts.delivered, u64::from(is_delivered));
+                    Step::Answer(None)
                 }
-                match kept[..] {
-                    [seq] => Some(seq),
-                    _ => None,
-                }
-            }
-        };
-        let Some(seq) = seq else { return Ok(None) };
-        Ok(mailbox::load::<Entry>(&step.batch, QUEUE, &mailbox::seq_key(client, seq))?.map(|entry| (seq, entry)))
-    }
-
-    fn remove_message<R: Records>(
-        &self,
-        step: &mut Step<'_, R>,
-        client: &ContactId,
-        seq: u64,
-        entry: &Entry,
-    ) -> Result<(), Error> {
-        let mut row =
-            ClientRow::load(&step.batch, client)?.ok_or(Error::Internal("a message of a mailbox that is gone"))?;
-        mailbox::remove(&mut step.batch, &mut row, client, seq, entry)?;
-        row.keep(&mut step.batch, client, &self.policy, &self.timing);
-        Ok(())
-    }
-
-    /// Keeps it for the sender and tells the sender's live connections.
-    fn keep_confirmation<R: Records>(
-        &mut self,
-        step: &mut Step<'_, R>,
-        sender: ContactId,
-        mut confirmation: DeliveryConfirmation,
-    ) -> Result<(), Error> {
-        let now = step.now.wall;
-        let mut row = ClientRow::load(&step.batch, &sender)?.unwrap_or_else(|| ClientRow::new(now));
-        row.seq = row.seq.saturating_add(1);
-        row.confirmations = row.confirmations.saturating_add(1);
-        row.oldest_confirmation.get_or_insert(now);
-        (confirmation.sender, confirmation.seq) = (Some(sender), Some(row.seq));
-        let waiting = Waiting { since: now, confirmation: confirmation.clone() };
-        step.batch.put(CONFIRMATIONS, mailbox::seq_key(&sender, row.seq), encode(&waiting));
-        let (old, most) = (now.before(self.timing.confirmations), self.limits.confirmations);
-        mailbox::drop_confirmations(&mut step.batch, &mut row, &sender, 0, old, most, self.limits.round)?;
-        row.keep(&mut step.batch, &sender, &self.policy, &self.timing);
-        for link in self.push_links(&sender) {
-            step.send(link, confirmation.clone());
+                Err(Failure::Refused(Refusal::NotFound)) => Step::refuse(ErrorCode::NotFound),
+                Err(_) => Step::refuse(ErrorCode::Internal),
+            },
         }
-        Ok(())
+    }
+
+    /// Removes the message and keeps the confirmation for its sender, whose live connections the engine's
+    /// hint reaches.
+    fn remove_for(&self, client: &ContactId, sender: &ContactId, confirmation: &DeliveryConfirmation) -> Next {
+        let key = letter_key(confirmation.message_id, sender);
+        let keep = Notice {
+            mailbox: mailbox(sender),
+            value: notice(confirmation),
+            most: self.limits.confirmations.into(),
+            keep: self.timing.confirmations,
+        };
+        let ops = vec![MailboxOp::Ack { mailbox: mailbox(client), key }, MailboxOp::Notice(keep)];
+        Step::Ask(ops, Job::Confirm(Confirming::Removed { is_delivered: true }))
+    }
+}
+
+/// Who stored the one message that was found, if it is one.
+fn only_sender(done: Done) -> Result<Option<ContactId>, Failure> {
+    let [MailboxDone::Page { items, .. }] = answers(done)? else { return Err(Failure::Fault) };
+    match &items[..] {
+        [item] => key_of(&item.from).map(Some),
+        _ => Ok(None),
     }
 }

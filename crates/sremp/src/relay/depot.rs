@@ -1,21 +1,38 @@
 //! The relay's machine.
 
 use super::{
-    client::{ClientRow, newest_identity, note_identity},
+    confirm::Confirming,
     policy::{DepotLimits, DepotTiming, Policy},
+    prekeys::{Fetching, Publishing},
+    push::Watches,
+    records::{self, IDENTITIES},
+    register::Registering,
+    retrieve::Retrieving,
+    store::Storing,
 };
 use crate::{
-    Error, ErrorCode, Identity, LinkId, connection::Verdict, message::ErrorMessage, message::Message, rate::Rates,
-    save_queue::SaveQueue,
+    ErrorCode, Identity, LinkId,
+    connection::Verdict,
+    docket::{self, Counts, Docket, Done, Failure, Step, Ticket, add},
+    message::{ErrorMessage, Message},
+    rate::Rates,
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
-use waypost_core::{Batch, Change, ContactId, Mono, Now, Records, SaveId};
+use waypost_core::{BatchId, ContactId, MailboxDone, MailboxId, MailboxOp, Mono, Now};
 
 /// What happens to a relay.
 #[derive(Debug)]
 pub enum Input {
-    /// A connection is ready: its peer's identity is verified and bound to it.
+    /// A connection wants to know what the trust rules say of its peer, whose identity is verified. Answered
+    /// by [`Output::Judged`].
+    Judge {
+        /// Which connection.
+        link: LinkId,
+        /// The peer.
+        identity: Identity,
+    },
+    /// A connection is ready: its peer was judged and accepted.
     Connected {
         /// Which connection.
         link: LinkId,
@@ -31,12 +48,23 @@ pub enum Input {
         /// The message.
         message: Message,
     },
+    /// A connection has more to send than it should, or no longer: while it has, nothing is sent unasked.
+    Held {
+        /// Which connection.
+        link: LinkId,
+        /// Whether it is held.
+        is_held: bool,
+    },
     /// A connection is gone.
     Disconnected(LinkId),
+    /// What a batch came to.
+    Mailbox(BatchId, Vec<MailboxDone>),
+    /// The storage failed at a batch: whether something of it happened is not known.
+    MailboxFault(BatchId),
+    /// Something may have come into a mailbox that is watched. May be lost, may come more than once.
+    Hint(MailboxId),
     /// The disk is nearly full, or no longer: while it is, nothing is stored. Profile, Relay: 85 %.
     DiskFull(bool),
-    /// All saves up to this one are durable.
-    Saved(SaveId),
     /// The moment of [`Depot::poll_timeout`] came.
     Tick,
 }
@@ -45,8 +73,15 @@ pub enum Input {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "made and taken apart at once; a box for each message costs more")]
 pub enum Output {
-    /// Commit these, then say [`Input::Saved`]. Inputs given before that must see them in the records.
-    Save(SaveId, Vec<Change>),
+    /// Do this, at this moment's wall clock, then say [`Input::Mailbox`] or [`Input::MailboxFault`]. Batches
+    /// may run side by side and be answered in any order.
+    Mailbox(BatchId, Vec<MailboxOp>),
+    /// Give hints of this mailbox from now on, before any batch that is put out later.
+    Watch(MailboxId),
+    /// Give no more hints of this mailbox.
+    Unwatch(MailboxId),
+    /// What the trust rules say of a connection's peer.
+    Judged(LinkId, Verdict),
     /// Send a message on a connection.
     Send(LinkId, Message),
     /// Send this as the last message of a connection and close it. Whatever it still brings is not for the relay.
@@ -61,13 +96,13 @@ pub struct Depot {
     pub(super) timing: DepotTiming,
     pub(super) disk_full: bool,
     pub(super) links: BTreeMap<LinkId, Link>,
-    pub(super) push: BTreeMap<ContactId, BTreeSet<LinkId>>,
+    pub(super) watches: Watches,
     pub(super) stores: Rates<ContactId>,
     pub(super) retrievals: Rates<ContactId>,
     pub(super) fetches: Rates<(ContactId, ContactId)>,
-    pub(super) sweep_at: Mono,
-    queue: SaveQueue<Reply>,
-    out: VecDeque<Output>,
+    pub(super) counts: Counts,
+    pub(super) out: VecDeque<Output>,
+    docket: Docket<Message, Job>,
 }
 
 /// One open connection.
@@ -75,25 +110,39 @@ pub(super) struct Link {
     pub(super) peer: Identity,
     pub(super) handshake_hash: [u8; 32],
     pub(super) registered: bool,
-    /// Requests whose answers wait for a save.
-    outstanding: usize,
+}
+
+/// What a request needs next.
+pub(super) type Next = Step<Vec<MailboxOp>, Job>;
+
+/// What is remembered of a request while a batch of it is under way.
+pub(super) enum Job {
+    Judge(LinkId, Box<Identity>),
+    Push(ContactId),
+    Register(Registering),
+    Store(Storing),
+    Retrieve(Retrieving),
+    Confirm(Confirming),
+    Publish(Box<Publishing>),
+    Fetch(Fetching),
 }
 
 impl Depot {
-    /// A relay of this identity, whose state lies in the records that each call is given.
-    pub fn new(now: Now, identity: ContactId, policy: Policy, limits: DepotLimits, timing: DepotTiming) -> Self {
+    /// A relay of this identity, whose state lies in mailboxes and records. Any number of processes may be
+    /// this relay at once.
+    pub fn new(identity: ContactId, policy: Policy, limits: DepotLimits, timing: DepotTiming) -> Self {
         let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
         Self {
             identity,
             disk_full: false,
             links: BTreeMap::new(),
-            push: BTreeMap::new(),
+            watches: Watches::default(),
             stores: Rates::new(policy.rate_store, minute, limits.rates),
             retrievals: Rates::new(policy.rate_retrieve, minute, limits.rates),
             fetches: Rates::new(limits.fetches_per_hour, hour, limits.rates),
-            sweep_at: now.mono,
-            queue: SaveQueue::default(),
+            counts: Counts::default(),
             out: VecDeque::new(),
+            docket: Docket::default(),
             policy,
             limits,
             timing,
@@ -103,6 +152,11 @@ impl Depot {
     /// What it allows.
     pub const fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// How much there was of what.
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Whether a message is the relay's business on a listener that serves its owner too: what is for the
@@ -120,28 +174,9 @@ impl Depot {
         }
     }
 
-    /// What the trust rules say about a peer, for a connection that waits to be judged: a client shows no
-    /// older identity than before and no other of the same version. Profile, Trust.
-    ///
-    /// # Errors
-    /// The records failed.
-    pub fn judge(&self, records: &impl Records, identity: &Identity) -> Result<Verdict, Error> {
-        let Some(known) = newest_identity(records, &identity.key())? else {
-            return Ok(Verdict::Accept { known: false });
-        };
-        if identity.version() < known.version() {
-            return Ok(Verdict::Refuse(ErrorCode::IdStale));
-        }
-        let is_same = identity.signed().verified == known.signed().verified;
-        if identity.version() == known.version() && !is_same {
-            return Ok(Verdict::Refuse(ErrorCode::IdFork));
-        }
-        Ok(Verdict::Accept { known: false })
-    }
-
     /// Whether a connection may bring another request: answers come in order, and only so many wait.
     pub fn wants_input(&self, link: LinkId) -> bool {
-        self.links.get(&link).is_none_or(|link| link.outstanding < self.limits.outstanding)
+        self.docket.outstanding(link) < self.limits.outstanding
     }
 
     /// Whether a connection belongs to a registered client, whose chunks may be larger. Profile, Limits.
@@ -149,42 +184,27 @@ impl Depot {
         self.links.get(&link).is_some_and(|link| link.registered)
     }
 
-    /// Acts on what happened.
-    ///
-    /// # Errors
-    /// Only failures of this side: the records, a bug. Faults of a client are answered to the client.
-    /// After an error nothing was changed in the records.
-    pub fn handle(&mut self, now: Now, records: &impl Records, input: Input) -> Result<(), Error> {
-        let mut step = Step { now, batch: Batch::new(records), replies: Vec::new() };
-        let mut from = None;
+    /// Acts on what happened. Faults of a client are answered to the client, those of the storage too.
+    pub fn handle(&mut self, now: Now, input: Input) {
         match input {
-            Input::Connected { link, identity, handshake_hash } => {
-                self.connected(&mut step, link, identity, handshake_hash)?;
+            Input::Judge { link, identity } => {
+                let ops = vec![records::read(IDENTITIES, &identity.key())];
+                self.ask(None, ops, Job::Judge(link, Box::new(identity)));
             }
-            Input::Message { link, message } => {
-                from = Some(link);
-                self.message(&mut step, link, message)?;
-            }
+            Input::Connected { link, identity, handshake_hash } => self.connected(link, identity, handshake_hash),
+            Input::Message { link, message } => self.message(now, link, message),
+            Input::Held { link, is_held } => self.hold(link, is_held),
             Input::Disconnected(link) => self.disconnected(link),
+            Input::Mailbox(id, answers) => self.resume(now, id, docket::done(answers)),
+            Input::MailboxFault(id) => self.resume(now, id, Err(Failure::Fault)),
+            Input::Hint(mailbox) => {
+                if let Some(client) = records::owner(&mailbox) {
+                    self.look(&client);
+                }
+            }
             Input::DiskFull(full) => self.disk_full = full,
-            Input::Saved(id) => {
-                let replies = self.queue.saved(id);
-                self.release(replies);
-                return Ok(());
-            }
-            Input::Tick => self.tick(&mut step)?,
+            Input::Tick => self.recheck(now),
         }
-        let Step { batch, mut replies, .. } = step;
-        if let Some(link) = from {
-            if let Some(link) = self.links.get_mut(&link) {
-                link.outstanding = link.outstanding.saturating_add(1);
-            }
-            replies.push(Reply::Answered(link));
-        }
-        let (save, free) = self.queue.step(batch.into_changes(), replies);
-        self.out.extend(save.map(|(id, changes)| Output::Save(id, changes)));
-        self.release(free);
-        Ok(())
     }
 
     /// The next thing to do.
@@ -192,142 +212,144 @@ impl Depot {
         self.out.pop_front()
     }
 
-    /// When to come back with [`Input::Tick`].
+    /// When to come back with [`Input::Tick`], if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        Some(self.sweep_at)
+        self.next_recheck()
     }
 
-    fn release(&mut self, replies: Vec<Reply>) {
-        for reply in replies {
-            match reply {
-                Reply::Send(link, message) if self.links.contains_key(&link) => {
-                    self.out.push_back(Output::Send(link, message));
-                }
-                Reply::Close(link, error) => self.out.push_back(Output::Close(link, error)),
-                Reply::Answered(link) => {
-                    if let Some(link) = self.links.get_mut(&link) {
-                        link.outstanding = link.outstanding.saturating_sub(1);
-                    }
-                }
-                Reply::Send(..) => {}
-            }
-        }
+    /// Asks for storage.
+    pub(super) fn ask(&mut self, ticket: Option<Ticket>, ops: Vec<MailboxOp>, job: Job) {
+        let id = BatchId(self.docket.ask(ticket, job));
+        self.out.push_back(Output::Mailbox(id, ops));
     }
 
-    fn connected<R: Records>(
-        &mut self,
-        step: &mut Step<'_, R>,
-        link: LinkId,
-        peer: Identity,
-        handshake_hash: [u8; 32],
-    ) -> Result<(), Error> {
+    fn connected(&mut self, link: LinkId, peer: Identity, handshake_hash: [u8; 32]) {
         if self.links.len() >= self.limits.connections {
-            step.close(link, ErrorMessage::new(ErrorCode::Rate).fatal());
-            return Ok(());
+            self.send(link, ErrorMessage::new(ErrorCode::Rate).fatal().into());
+            return;
         }
-        if let Verdict::Refuse(code) = self.judge(&step.batch, &peer)? {
-            step.close(link, ErrorMessage::new(code).fatal());
-            return Ok(());
-        }
-        // Only clients are remembered: an identity that just connects costs nothing.
-        if ClientRow::load(&step.batch, &peer.key())?.is_some() {
-            note_identity(&mut step.batch, &peer)?;
-        }
-        self.links.insert(link, Link { peer, handshake_hash, registered: false, outstanding: 0 });
-        Ok(())
+        self.docket.open(link);
+        self.links.insert(link, Link { peer, handshake_hash, registered: false });
+        self.counts.connections = self.links.len() as u64;
     }
 
     fn disconnected(&mut self, link: LinkId) {
+        self.docket.close(link);
         if let Some(gone) = self.links.remove(&link) {
-            self.set_push(gone.peer.key(), link, false);
+            self.unwatch(link, &gone.peer.key());
+            self.counts.connections = self.links.len() as u64;
+            self.counts.registered = self.counts.registered.saturating_sub(u64::from(gone.registered));
         }
     }
 
-    /// Whether new messages of a client are sent on a connection unasked.
-    pub(super) fn set_push(&mut self, client: ContactId, link: LinkId, push: bool) {
-        let links = self.push.entry(client).or_default();
-        if push {
-            links.insert(link);
-        } else {
-            links.remove(&link);
+    fn message(&mut self, now: Now, link: LinkId, message: Message) {
+        if !self.links.contains_key(&link) || matches!(message, Message::Error(_)) {
+            return;
         }
-        if links.is_empty() {
-            self.push.remove(&client);
+        let name = message.known_name().filter(|_| is_request(&message));
+        self.counts.note_request(name.unwrap_or("other"));
+        // Nothing that is stored depends on what is stored beside it.
+        let overlaps = matches!(message, Message::StoreMessage(_));
+        let template = ErrorMessage::new(ErrorCode::Internal).answering(&message);
+        self.docket.take(link, message, overlaps, template);
+        self.run(now, link);
+    }
+
+    /// Starts what may run now on a connection.
+    fn run(&mut self, now: Now, link: LinkId) {
+        while let Some((ticket, message)) = self.docket.start(link) {
+            let next = self.begin(now, link, message);
+            self.follow(Some(ticket), next);
         }
     }
 
-    /// The connections on which a client wants to be told.
-    pub(super) fn push_links(&self, client: &ContactId) -> Vec<LinkId> {
-        self.push.get(client).into_iter().flatten().copied().collect()
-    }
-
-    fn message<R: Records>(&mut self, step: &mut Step<'_, R>, link: LinkId, message: Message) -> Result<(), Error> {
-        let Some(from) = self.links.get(&link) else { return Ok(()) };
-        match message {
-            Message::RelayRegister(request) => return self.register(step, link, request),
-            Message::Error(_) => return Ok(()),
-            _ => {}
-        }
-        let is_ours = matches!(
-            message,
-            Message::StoreMessage(_)
-                | Message::RetrieveMessages(_)
-                | Message::DeliveryConfirmation(_)
-                | Message::DiscardMessage(_)
-                | Message::PublishPrekeys(_)
-                | Message::FetchPrekeys(_)
-        );
-        if is_ours && !from.registered {
-            step.refuse(link, ErrorMessage::new(ErrorCode::Auth).answering(&message));
-            return Ok(());
-        }
+    fn begin(&mut self, now: Now, link: LinkId, message: Message) -> Next {
+        let Some(from) = self.links.get(&link) else { return Step::Answer(None) };
         let client = from.peer.key();
         match message {
-            Message::StoreMessage(request) => self.store(step, link, client, request),
-            Message::RetrieveMessages(request) => self.retrieve(step, link, client, request),
-            Message::DeliveryConfirmation(confirmation) => self.confirm(step, link, client, confirmation),
-            Message::DiscardMessage(request) => self.discard(step, link, client, request),
-            Message::PublishPrekeys(request) => self.publish(step, link, request),
-            Message::FetchPrekeys(request) => self.fetch(step, link, client, request),
-            other => {
-                step.refuse(link, ErrorMessage::new(ErrorCode::Unsupported).answering(&other));
-                Ok(())
-            }
-        }
-    }
-}
-
-/// What one input leads to.
-pub(super) struct Step<'a, R: Records> {
-    pub(super) now: Now,
-    pub(super) batch: Batch<'a, R>,
-    replies: Vec<Reply>,
-}
-
-impl<R: Records> Step<'_, R> {
-    pub(super) fn send(&mut self, link: LinkId, message: impl Into<Message>) {
-        self.replies.push(Reply::Send(link, message.into()));
-    }
-
-    /// Answers by an error; a fatal one ends the connection.
-    pub(super) fn refuse(&mut self, link: LinkId, error: ErrorMessage) {
-        if error.fatal {
-            self.close(link, error);
-        } else {
-            self.send(link, error);
+            Message::RelayRegister(request) => self.register(link, &request),
+            other if !is_request(&other) => Step::refuse(ErrorCode::Unsupported),
+            _ if !from.registered => Step::refuse(ErrorCode::Auth),
+            Message::StoreMessage(request) => self.store(now, client, request),
+            Message::RetrieveMessages(request) => self.retrieve(now, link, client, &request),
+            Message::DeliveryConfirmation(confirmation) => self.confirm(client, confirmation),
+            Message::DiscardMessage(request) => self.discard(client, request),
+            Message::PublishPrekeys(request) => self.publish(now, link, request),
+            Message::FetchPrekeys(request) => self.fetch(now, client, request.target),
+            _ => Step::refuse(ErrorCode::Unsupported),
         }
     }
 
-    fn close(&mut self, link: LinkId, error: ErrorMessage) {
-        self.replies.push(Reply::Close(link, error));
+    /// Goes on with what a batch was for.
+    fn resume(&mut self, now: Now, id: BatchId, done: Done) {
+        let Some((ticket, job)) = self.docket.answered(id.0) else { return };
+        if done == Err(Failure::Fault) {
+            add(&mut self.counts.faults, 1);
+        }
+        let next = match job {
+            Job::Judge(link, identity) => return self.judged(link, &identity, done),
+            Job::Push(client) => return self.seen(&client, done),
+            Job::Register(job) => match ticket {
+                Some(ticket) => self.registered(now, ticket.link, job, done),
+                None => Step::Answer(None),
+            },
+            Job::Store(job) => self.stored(now, job, done),
+            Job::Retrieve(job) => self.retrieved(&job, done),
+            Job::Confirm(job) => self.confirmed(job, done),
+            Job::Publish(job) => self.published(now, *job, done),
+            Job::Fetch(job) => self.fetched(now, job, done),
+        };
+        self.follow(ticket, next);
+        if let Some(ticket) = ticket {
+            self.run(now, ticket.link);
+        }
+    }
+
+    fn follow(&mut self, ticket: Option<Ticket>, next: Next) {
+        let answer = match next {
+            Step::Ask(ops, job) => return self.ask(ticket, ops, job),
+            Step::Answer(answer) => Ok(answer),
+            Step::Refuse(error) => Err(error),
+        };
+        let Some(ticket) = ticket else { return };
+        for message in self.docket.finish(ticket, answer) {
+            self.send(ticket.link, message);
+        }
+    }
+
+    /// Sends an answer; a fatal error ends the connection.
+    fn send(&mut self, link: LinkId, message: Message) {
+        self.counts.note_answer(&message);
+        self.out.push_back(match message {
+            Message::Error(error) if error.fatal => Output::Close(link, error),
+            message => Output::Send(link, message),
+        });
+    }
+
+    /// A client shows no older identity than before and no other of the same version. Profile, Trust.
+    fn judged(&mut self, link: LinkId, shown: &Identity, done: Done) {
+        let verdict = docket::answers(done).and_then(|[record]| match record {
+            MailboxDone::Record(known) => records::verdict(known.as_deref(), shown),
+            _ => Err(Failure::Fault),
+        });
+        let verdict = verdict.unwrap_or(Verdict::Refuse(ErrorCode::Internal));
+        if let Verdict::Refuse(code) = verdict {
+            self.counts.note_answer(&ErrorMessage::new(code).into());
+        }
+        self.out.push_back(Output::Judged(link, verdict));
     }
 }
 
-/// What follows once the changes are durable.
-#[expect(clippy::large_enum_variant, reason = "made and taken apart at once; a box for each message costs more")]
-enum Reply {
-    Send(LinkId, Message),
-    Close(LinkId, ErrorMessage),
-    /// A request is done with.
-    Answered(LinkId),
+/// What a relay is asked by.
+const fn is_request(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::RelayRegister(_)
+            | Message::StoreMessage(_)
+            | Message::RetrieveMessages(_)
+            | Message::DeliveryConfirmation(_)
+            | Message::DiscardMessage(_)
+            | Message::PublishPrekeys(_)
+            | Message::FetchPrekeys(_)
+    )
 }

@@ -1,7 +1,8 @@
 //! What a relay allows, and every other number of it. Profile SR-11.1 and Relay.
 
-use crate::message::RelayPolicy;
-use std::{collections::BTreeSet, time::Duration};
+use crate::{kdf::sha256, message::RelayPolicy};
+use std::{collections::BTreeSet, fmt, time::Duration};
+use subtle::{Choice, ConstantTimeEq};
 use waypost_core::ContactId;
 
 const DAY: u64 = 86400;
@@ -36,6 +37,35 @@ pub enum Access {
     Open,
     /// These.
     List(BTreeSet<ContactId>),
+    /// Whoever once showed one of these, and from then on without it. Ours: docs/protocols/README.md.
+    Token(BTreeSet<TokenHash>),
+}
+
+/// The SHA-256 of an invite token: what a relay keeps of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl TokenHash {
+    /// The hash of a token.
+    pub fn of(token: &[u8]) -> Self {
+        Self(sha256(&[token]))
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(..)")
+    }
+}
+
+impl Access {
+    /// Whether a token is one that admits. How long it takes says nothing about which it nearly was.
+    pub(super) fn admits_by(&self, token: &[u8]) -> bool {
+        let Self::Token(hashes) = self else { return false };
+        let shown = TokenHash::of(token);
+        let found = hashes.iter().fold(Choice::from(0), |found, hash| found | hash.0.ct_eq(&shown.0));
+        found.into()
+    }
 }
 
 impl Default for Policy {
@@ -69,16 +99,9 @@ impl Policy {
             access: match self.access {
                 Access::Open => "open",
                 Access::List(_) => "list",
+                Access::Token(_) => "token",
             }
             .to_owned(),
-        }
-    }
-
-    /// Whether somebody may be a client.
-    pub fn admits(&self, client: &ContactId) -> bool {
-        match &self.access {
-            Access::Open => true,
-            Access::List(listed) => listed.contains(client),
         }
     }
 }
@@ -108,8 +131,10 @@ pub struct DepotLimits {
     pub fetches_per_hour: u32,
     /// Clients whose rates are remembered.
     pub rates: usize,
-    /// Messages looked at, or other records, in one round of tidying up.
-    pub round: usize,
+    /// How often a change is tried again when another process was faster.
+    pub tries: u32,
+    /// Items read at once to be sent unasked.
+    pub push_items: usize,
 }
 
 impl Default for DepotLimits {
@@ -126,7 +151,8 @@ impl Default for DepotLimits {
             prekeys: 200,
             fetches_per_hour: 5,
             rates: 50_000,
-            round: 256,
+            tries: 8,
+            push_items: 16,
         }
     }
 }
@@ -142,10 +168,8 @@ pub struct DepotTiming {
     pub one_time: Duration,
     /// How long a mailbox lives without its owner.
     pub mailbox: Duration,
-    /// Pause between two rounds of tidying up when nothing is left to do.
-    pub sweep: Duration,
-    /// The same when there is.
-    pub sweep_again: Duration,
+    /// How often the mailbox of a push connection is looked at although nobody gave a hint.
+    pub recheck: Duration,
 }
 
 impl Default for DepotTiming {
@@ -155,8 +179,7 @@ impl Default for DepotTiming {
             confirmations: Duration::from_secs(30 * DAY),
             one_time: Duration::from_secs(59 * DAY),
             mailbox: Duration::from_secs(90 * DAY),
-            sweep: Duration::from_secs(60),
-            sweep_again: Duration::from_millis(50),
+            recheck: Duration::from_secs(60),
         }
     }
 }

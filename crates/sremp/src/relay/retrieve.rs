@@ -1,147 +1,143 @@
 //! RETRIEVE_MESSAGES: a client reads its mailbox from a cursor on. SREMP 8.2, profile SR-8.2c.
 
 use super::{
-    client::ClientRow,
-    depot::{Depot, Step},
-    mailbox::{self, BLOBS, CONFIRMATIONS, Entry, Waiting},
+    depot::{Depot, Job, Next},
+    policy::DepotLimits,
+    records::{decoded, key_of, mailbox, message_id_of},
 };
 use crate::{
-    Error, ErrorCode, LinkId,
-    message::{DeliveryConfirmation, ErrorMessage, Message, MessageBatch, RetrieveMessages, StoredMessage},
-    msgpack::Blob,
+    ErrorCode, LinkId,
+    docket::{Done, Failure, Step},
+    message::{DeliveryConfirmation, ErrorMessage, MessageBatch, RetrieveMessages, StoredMessage},
+    msgpack::encode,
 };
-use std::time::Duration;
-use waypost_core::{ContactId, Records, Wall};
+use waypost_core::{ContactId, Fetch, Item, Lane, MailboxDone, MailboxOp, Now, Wall};
+
+/// Most bytes of a confirmation as it is kept. They do not count for the size of a batch, but the engine
+/// counts them.
+const NOTICE_BYTES: usize = 200;
+
+/// One RETRIEVE_MESSAGES under way.
+pub(super) struct Retrieving {
+    client: ContactId,
+    after: u64,
+}
 
 impl Depot {
-    pub(super) fn retrieve<R: Records>(
-        &mut self,
-        step: &mut Step<'_, R>,
-        link: LinkId,
-        client: ContactId,
-        request: RetrieveMessages,
-    ) -> Result<(), Error> {
-        let Some(from) = self.links.get(&link) else { return Ok(()) };
-        let limit = request.limit.unwrap_or(self.limits.batch_default);
-        let refusal = if request.identity != client || request.verify(&from.handshake_hash, &self.identity).is_err() {
-            Some(ErrorMessage::new(ErrorCode::Auth))
-        } else if let Err(wait) = self.retrievals.take(step.now.mono, client) {
-            Some(ErrorMessage::new(ErrorCode::Rate).retry_after(wait))
-        } else if !(1..=self.limits.batch_most).contains(&limit) {
-            Some(ErrorMessage::new(ErrorCode::Limit).not_fatal())
-        } else {
-            None
-        };
-        if let Some(refusal) = refusal {
-            step.refuse(link, refusal.answering(&Message::RetrieveMessages(request)));
-            return Ok(());
+    pub(super) fn retrieve(&mut self, now: Now, link: LinkId, client: ContactId, request: &RetrieveMessages) -> Next {
+        let Some(from) = self.links.get(&link) else { return Step::Answer(None) };
+        if request.identity != client || request.verify(&from.handshake_hash, &self.identity).is_err() {
+            return Step::refuse(ErrorCode::Auth);
         }
-        let batch = self.batch(step, &client, &request, limit.into())?;
-        step.send(link, batch);
-        Ok(())
+        if let Err(wait) = self.retrievals.take(now.mono, client) {
+            return Step::Refuse(ErrorMessage::new(ErrorCode::Rate).retry_after(wait));
+        }
+        let limit = request.limit.unwrap_or(self.limits.batch_default);
+        if !(1..=self.limits.batch_most).contains(&limit) {
+            return Step::Refuse(ErrorMessage::new(ErrorCode::Limit).not_fatal());
+        }
+        let after = request.after.unwrap_or(0);
+        let mailbox = mailbox(&client);
+        let done_with = MailboxOp::AckUpTo { mailbox: mailbox.clone(), lane: Lane::Notices, seq: after };
+        let fetch = fetch(&client, after, request.since.unwrap_or_default(), limit.into(), &self.limits);
+        // Nothing is below the first place, and a batch that only reads is not committed.
+        let ops = (after > 0).then_some(done_with).into_iter().chain([fetch]).collect();
+        Step::Ask(ops, Job::Retrieve(Retrieving { client, after }))
     }
 
-    /// What follows behind the cursor: messages and confirmations merged by seq, as many as fit.
-    fn batch<R: Records>(
-        &self,
-        step: &mut Step<'_, R>,
-        client: &ContactId,
-        request: &RetrieveMessages,
-        limit: usize,
-    ) -> Result<MessageBatch, Error> {
-        let (now, after) = (step.now.wall, request.after.unwrap_or(0));
-        let mut row = ClientRow::load(&step.batch, client)?.unwrap_or_else(|| ClientRow::new(now));
-        let before = row;
-        mailbox::expire(&mut step.batch, &mut row, client, &self.policy, now, self.limits.round)?;
-        let (old, most) = (now.before(self.timing.confirmations), self.limits.confirmations);
-        mailbox::drop_confirmations(&mut step.batch, &mut row, client, after, old, most, usize::MAX)?;
-        if row != before {
-            row.keep(&mut step.batch, client, &self.policy, &self.timing);
+    pub(super) fn retrieved(&self, job: &Retrieving, done: Done) -> Next {
+        let page = done.and_then(|mut done| match done.pop() {
+            Some(MailboxDone::Page { items, has_more }) => Ok((items, has_more)),
+            _ => Err(Failure::Fault),
+        });
+        match page.and_then(|(items, has_more)| self.batch(job, items, has_more)) {
+            Ok(batch) => Step::answer(batch),
+            Err(_) => Step::refuse(ErrorCode::Internal),
         }
-        let alive = now.before(row.storage(&self.policy)).after(Duration::from_millis(1));
-        let since = request.since.unwrap_or_default().max(alive);
-        let start = first_since(&step.batch, client, &row, after, since)?;
-        let mut items: Vec<(u64, Item)> = mailbox::entries(&step.batch, client, start, limit + 1)?
-            .into_iter()
-            .map(|(seq, entry)| (seq, Item::Message(entry)))
-            .collect();
-        let behind = mailbox::seq_key(client, after);
-        for (key, bytes) in step.batch.records(CONFIRMATIONS, client.as_bytes(), Some(&behind), limit + 1)? {
-            let waiting: Waiting = mailbox::read(&bytes)?;
-            items.push((mailbox::seq_of(&key), Item::Confirmation(Box::new(waiting.confirmation))));
-        }
-        items.sort_by_key(|(seq, _)| *seq);
-        let fitting = self.fitting(&items, limit);
-        let has_more = fitting < items.len();
+    }
+
+    fn batch(&self, job: &Retrieving, mut items: Vec<Item>, has_more: bool) -> Result<MessageBatch, Failure> {
+        let fitting = self.fitting(&items);
+        let has_more = has_more || fitting < items.len();
         items.truncate(fitting);
-        let next = items.last().map_or(after, |(seq, _)| *seq);
+        let next = Some(items.last().map_or(job.after, |item| item.seq));
         let (mut messages, mut confirmations) = (Vec::new(), Vec::new());
-        for (seq, item) in items {
-            match item {
-                Item::Message(entry) => messages.push(message(&step.batch, client, seq, &entry)?),
-                Item::Confirmation(confirmation) => confirmations.push(*confirmation),
+        for item in items {
+            match kept(&job.client, item)? {
+                Kept::Message(message) => messages.push(message),
+                Kept::Confirmation(confirmation) => confirmations.push(confirmation),
             }
         }
         let confirmations = (!confirmations.is_empty()).then_some(confirmations);
-        Ok(MessageBatch { messages, has_more, next: Some(next), confirmations })
+        Ok(MessageBatch { messages, has_more, next, confirmations })
     }
 
     /// How many items fit; one always does.
-    fn fitting(&self, items: &[(u64, Item)], limit: usize) -> usize {
+    fn fitting(&self, items: &[Item]) -> usize {
         let mut bytes = 0usize;
-        let fits = |(_, item): &&(u64, Item)| {
-            bytes = bytes.saturating_add(item.blob_bytes()).saturating_add(self.limits.item_bytes);
+        let fits = |item: &&Item| {
+            let blob = if item.lane == Lane::Letters { item.value.len() } else { 0 };
+            bytes = bytes.saturating_add(blob).saturating_add(self.limits.item_bytes);
             bytes <= self.limits.batch_bytes
         };
-        items.iter().take(limit).take_while(fits).count().max(1).min(items.len())
+        items.iter().take_while(fits).count().max(1).min(items.len())
     }
 }
 
-enum Item {
-    Message(Entry),
-    Confirmation(Box<DeliveryConfirmation>),
-}
-
-impl Item {
-    fn blob_bytes(&self) -> usize {
-        match self {
-            Self::Message(entry) => usize::try_from(entry.size).unwrap_or(usize::MAX),
-            Self::Confirmation(_) => 0,
-        }
-    }
-}
-
-fn message(records: &impl Records, client: &ContactId, seq: u64, entry: &Entry) -> Result<StoredMessage, Error> {
-    let blob = records.record(BLOBS, &mailbox::seq_key(client, seq))?;
-    Ok(StoredMessage {
-        message_id: entry.message_id,
-        sender: entry.sender,
-        timestamp: entry.stamp,
-        encrypted_blob: Blob(blob.ok_or(Error::Internal("a message without its blob"))?),
-        seq: Some(seq),
+/// Reads at least all that fits into a batch.
+pub(super) fn fetch(owner: &ContactId, after: u64, since: Wall, items: usize, limits: &DepotLimits) -> MailboxOp {
+    MailboxOp::Fetch(Fetch {
+        mailbox: mailbox(owner),
+        after,
+        since,
+        items,
+        bytes: limits.batch_bytes.saturating_add(items.saturating_mul(NOTICE_BYTES)),
+        item_cost: limits.item_bytes,
     })
 }
 
-/// The seq behind which all messages are from `since` or later, at least `after`. Stamps rise with seq, so
-/// the place is found by halves.
-fn first_since(
-    records: &impl Records,
-    client: &ContactId,
-    row: &ClientRow,
-    after: u64,
-    since: Wall,
-) -> Result<u64, Error> {
-    let first = |after| Ok::<_, Error>(mailbox::entries(records, client, after, 1)?.into_iter().next());
-    let (mut low, mut high) = match first(after)? {
-        Some((seq, entry)) if entry.stamp < since => (seq, row.seq),
-        _ => return Ok(after),
-    };
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match first(middle)? {
-            Some((seq, entry)) if entry.stamp < since => low = seq,
-            _ => high = middle,
+/// An item of a mailbox, for its owner.
+pub(super) enum Kept {
+    Message(StoredMessage),
+    Confirmation(DeliveryConfirmation),
+}
+
+pub(super) fn kept(owner: &ContactId, item: Item) -> Result<Kept, Failure> {
+    Ok(match item.lane {
+        Lane::Letters => Kept::Message(StoredMessage {
+            message_id: message_id_of(&item.key)?,
+            sender: key_of(&item.from)?,
+            timestamp: item.stamp,
+            encrypted_blob: item.value.into(),
+            seq: Some(item.seq),
+        }),
+        Lane::Notices => {
+            let confirmation: DeliveryConfirmation = decoded(&item.value)?;
+            Kept::Confirmation(DeliveryConfirmation { sender: Some(*owner), seq: Some(item.seq), ..confirmation })
         }
+    })
+}
+
+/// A confirmation as it waits for its sender: whose it is and where, the mailbox knows.
+pub(super) fn notice(confirmation: &DeliveryConfirmation) -> Vec<u8> {
+    encode(&DeliveryConfirmation { sender: None, seq: None, ..confirmation.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::ed25519::SigningKey;
+
+    #[test]
+    fn a_kept_confirmation_is_no_longer_than_is_reckoned_with() {
+        let key = SigningKey::from_bytes(&[1; 32]);
+        let confirmation =
+            DeliveryConfirmation::signed(&key, key.public(), u64::MAX, Wall::from_millis(253_402_300_799_999));
+        let value = notice(&confirmation);
+        assert!(value.len() <= NOTICE_BYTES, "{}", value.len());
+        let (lane, stamp) = (Lane::Notices, Wall::default());
+        let item = Item { seq: 7, stamp, lane, key: Vec::new(), from: Vec::new(), value };
+        let Ok(Kept::Confirmation(back)) = kept(&key.public(), item) else { panic!("no confirmation") };
+        assert_eq!(back, DeliveryConfirmation { seq: Some(7), ..confirmation });
     }
-    Ok(low)
 }

@@ -6,3 +6,4 @@ mod durability;
 mod expiry;
 mod limits;
 mod prekeys;
+mod push;

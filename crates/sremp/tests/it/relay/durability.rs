@@ -1,43 +1,56 @@
-//! SR-8.2a, SR-8.2b, SR-8.2d
+//! SR-8.2a, SR-8.2b, SR-8.2d: what is said to be stored is, and a storage that fails hurts nobody else.
 
-use super::clients::{World, seqs};
+use super::clients::{World, code, register, retrieve, seqs, store};
 use crate::people::Person;
-use std::time::Duration;
-use waypost_core::SaveId;
 use waypost_sremp::{
     LinkId, Message,
-    message::StoreMessage,
-    relay::{DepotLimits, Input, Policy},
+    message::{FetchPrekeys, Ping, StoreResponse},
+    relay::{DepotLimits, Policy},
 };
 
 fn people() -> (Person, Person) {
     (Person::new("Alice", 1), Person::new("Bob", 2))
 }
 
-/// SR-8.2a: stored durably, then success; answers keep their order.
+fn stored(message: &Message) -> (u64, bool) {
+    match message {
+        Message::StoreResponse(StoreResponse { message_id, success, .. }) => (*message_id, *success),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// SR-8.2a: stored durably, then success; answers keep their order, whichever is durable first.
 #[test]
 fn says_nothing_is_stored_before_it_is() {
     let (alice, bob) = people();
-    let mut world = World::new(Policy::default(), DepotLimits { outstanding: 2, ..DepotLimits::default() });
+    let mut world = World::new(Policy::default(), DepotLimits { outstanding: 3, ..DepotLimits::default() });
     world.join(1, &alice, false);
     world.join(2, &bob, true);
     world.commits = false;
     for id in [1, 2] {
-        assert!(world.depot.wants_input(LinkId(1)));
-        let message = StoreMessage::signed(&super::clients::relay_id(), &alice.signing, bob.id(), id, vec![1]);
-        assert!(world.ask(1, message).is_empty());
+        assert!(world.depot().wants_input(LinkId(1)));
+        assert!(world.ask(1, store(&alice, &bob, id, &[1])).is_empty());
     }
-    // A third has to wait, and what needs no save does not overtake.
-    assert!(!world.depot.wants_input(LinkId(1)));
-    assert!(world.ask(2, waypost_sremp::message::FetchPrekeys { target: alice.id() }).is_empty());
-    let saves = std::mem::take(&mut world.unsaved);
-    let first = world.take(Input::Saved(saves[0]));
-    assert!(matches!(&first[..], [(LinkId(1), Message::StoreResponse(_)), (LinkId(2), Message::MessageBatch(_))]));
-    let rest = world.take(Input::Saved(*saves.last().unwrap()));
-    assert_eq!(rest.len(), 3);
-    assert!(matches!(&rest[2], (LinkId(2), Message::Error(_))));
-    assert!(world.depot.wants_input(LinkId(1)));
-    assert!(world.take(Input::Saved(SaveId(99))).is_empty());
+    assert!(world.ask(1, FetchPrekeys { target: bob.id() }).is_empty());
+    // Both are on their way, what reads waits for them, and a fourth has to wait outside.
+    assert_eq!(world.waiting.len(), 2);
+    assert!(!world.depot().wants_input(LinkId(1)));
+    // Another connection does not wait.
+    assert_eq!(code(&world.answer(2, Ping { nonce: 1 })), (6, false));
+    // The second is durable first, and says so after the first.
+    assert!(world.finish(1, true).is_empty());
+    let both = world.finish(0, true);
+    assert_eq!(both.iter().map(|(_, message)| stored(message)).collect::<Vec<_>>(), [(1, true), (2, true)]);
+    assert!(world.depot().wants_input(LinkId(1)));
+    // Of the look at Bob's mailbox and the prekeys both wait now.
+    assert_eq!(world.waiting.len(), 2);
+    world.commits = true;
+    let mut rest = world.finish(0, true);
+    rest.extend(world.finish(0, true));
+    let mut links: Vec<_> = rest.iter().map(|(link, _)| link.0).collect();
+    links.sort_unstable();
+    assert_eq!(links, [1, 2, 2]);
+    assert!(rest.iter().any(|(_, message)| matches!(message, Message::Error(error) if error.code == 33)));
 }
 
 /// SR-8.2b, SR-8.2c: seq counters, stamps and triples persist.
@@ -61,28 +74,34 @@ fn goes_on_where_it_was_after_a_crash() {
     assert_eq!(confirmations[0].verify(&alice.id()), Ok(()));
 }
 
-/// SR-8.2e: live connections only, and never instead of the mailbox.
+/// A storage that fails is an error of the relay's own, told in the form of each answer.
 #[test]
-fn pushes_to_open_connections_and_keeps_the_message() {
+fn tells_each_client_when_its_storage_fails_and_goes_on() {
     let (alice, bob) = people();
-    let mut world = World::new(Policy::default(), DepotLimits::default());
-    world.join(1, &alice, true);
-    world.join(2, &bob, true);
-    world.join(3, &bob, false);
-    let message = StoreMessage::signed(&super::clients::relay_id(), &alice.signing, bob.id(), 1, vec![1]);
-    let sent = world.ask(1, message.clone());
-    assert_eq!(sent.iter().map(|(link, _)| *link).collect::<Vec<_>>(), [LinkId(1), LinkId(2)]);
-    let Message::MessageBatch(batch) = &sent[1].1 else { panic!("{sent:?}") };
-    assert_eq!((batch.next, batch.has_more, seqs(batch)), (None, false, vec![1]));
-    // The same again is no news.
-    assert_eq!(world.ask(1, message).len(), 1);
-    assert_eq!(seqs(&world.retrieve(3, &bob, 0)), [1]);
-    let told = world.confirm(3, &bob, &alice, 1);
-    assert!(matches!(&told[..], [(LinkId(1), Message::DeliveryConfirmation(_))]));
-    world.take(Input::Disconnected(LinkId(2)));
-    let message = StoreMessage::signed(&super::clients::relay_id(), &alice.signing, bob.id(), 2, vec![1]);
-    assert_eq!(world.ask(1, message).len(), 1);
-    // A gone connection gets no late answer either.
-    world.pass(Duration::from_secs(1));
-    assert!(world.ask(2, waypost_sremp::message::FetchPrekeys { target: alice.id() }).is_empty());
+    let mut world = World::new(Policy { rate_store: 2, ..Policy::default() }, DepotLimits::default());
+    world.join(1, &alice, false);
+    world.join(2, &bob, false);
+    world.commits = false;
+    for id in 1..=3 {
+        world.ask(1, store(&alice, &bob, id, &[1]));
+    }
+    // The third is looked up first: it has no use of the rate left.
+    for place in [0, 0, 0] {
+        let answers = world.finish(place, false);
+        assert!(matches!(&answers[..], [(LinkId(1), Message::StoreResponse(answer))] if answer.error_code == Some(5)));
+    }
+    world.ask(2, retrieve(&bob, 0));
+    assert_eq!(code(&world.finish(0, false)[0].1), (5, true));
+    world.ask(2, register(&bob, 60, true));
+    assert_eq!(code(&world.finish(0, false)[0].1), (5, true));
+    world.ask(2, register(&bob, 60, true));
+    assert!(world.finish(0, true).is_empty());
+    assert_eq!(code(&world.finish(0, false)[0].1), (5, true));
+    assert!(world.processes[0].watched.is_empty(), "what was watched for it is not any more");
+    world.commits = true;
+    // What came to nothing does not count for the rate.
+    assert!(world.store(1, &alice, &bob, 1, &[1]).is_ok());
+    assert!(world.store(1, &alice, &bob, 2, &[1]).is_ok());
+    assert_eq!(world.store(1, &alice, &bob, 3, &[1]), Err(23));
+    assert_eq!(world.depot().counts().faults, 6);
 }

@@ -1,8 +1,8 @@
 //! SR-8.1a to SR-8.2g, SR-11.1, SR-5f
 
 use super::{assert_answers, identity::signed};
-use std::collections::BTreeMap;
-use waypost_core::{ContactId, MemoryRecords, Mono, Now, Wall};
+use std::collections::{BTreeMap, BTreeSet};
+use waypost_core::{ContactId, MailboxId, Mono, Now, Wall};
 use waypost_sremp::{
     LinkId, Message,
     ed25519::{Signature, SigningKey, verify},
@@ -12,7 +12,10 @@ use waypost_sremp::{
         store_content,
     },
 };
-use waypost_testkit::vectors::{self, Case, Outcome, Part};
+use waypost_testkit::{
+    mailbox::MemoryMailbox,
+    vectors::{self, Case, Outcome, Part},
+};
 
 /// SR-8.1a to SR-8.1c, SR-8.2a to SR-8.2f, SR-11.1, SR-5f
 #[test]
@@ -102,8 +105,8 @@ fn script(case: &Case) {
     assert_eq!(ops.len(), replies.len(), "{case}: as many replies as ops");
     let start = at(ops.first().map_or(0, |op| op.u64("clock")));
     let relay = id(&input, "relay_identity");
-    let depot = Depot::new(start, relay, policy(&input.at("policy")), DepotLimits::default(), DepotTiming::default());
-    let mut relay = Relay { depot, records: MemoryRecords::default() };
+    let depot = Depot::new(relay, policy(&input.at("policy")), DepotLimits::default(), DepotTiming::default());
+    let mut relay = Relay { depot, mailbox: MemoryMailbox::default(), watched: BTreeSet::new() };
     let mut names = BTreeMap::new();
     for (index, (name, connection)) in input.entries("connections").into_iter().enumerate() {
         connection.only(&["identity", "handshake_hash"]);
@@ -132,22 +135,31 @@ fn script(case: &Case) {
     }
 }
 
-/// A relay over records that commit at once.
+/// A relay over mailboxes that commit at once.
 struct Relay {
     depot: Depot,
-    records: MemoryRecords,
+    mailbox: MemoryMailbox,
+    watched: BTreeSet<MailboxId>,
 }
 
 impl Relay {
     fn take(&mut self, now: Now, input: Input) -> Vec<(LinkId, Message)> {
-        self.depot.handle(now, &self.records, input).unwrap();
+        self.depot.handle(now, input);
         let mut sent = Vec::new();
         while let Some(output) = self.depot.poll() {
             match output {
-                Output::Save(id, changes) => {
-                    self.records.apply(changes);
-                    self.depot.handle(now, &self.records, Input::Saved(id)).unwrap();
+                Output::Mailbox(id, ops) => {
+                    let done = self.mailbox.commit(now.wall, ops);
+                    self.depot.handle(now, Input::Mailbox(id, done));
+                    for news in self.mailbox.take_news() {
+                        if self.watched.contains(&news) {
+                            self.depot.handle(now, Input::Hint(news));
+                        }
+                    }
                 }
+                Output::Watch(mailbox) => assert!(self.watched.insert(mailbox)),
+                Output::Unwatch(mailbox) => assert!(self.watched.remove(&mailbox)),
+                Output::Judged(..) => panic!("nobody asked"),
                 Output::Send(link, message) => sent.push((link, message)),
                 // Scripts go on after a fatal error as if the connection were open.
                 Output::Close(link, error) => sent.push((link, error.into())),
