@@ -18,9 +18,11 @@ mod lookup;
 mod register;
 mod registration;
 mod registry;
+mod server_uri;
 mod wire;
 
 pub use check::{FreshPeer, check_peer_info};
 pub use registration::{MAX_TTL, MIN_TTL, next_seq, registration_content, renew_after};
 pub use registry::{Input, Output, Registry, RegistryLimits, RegistryTiming};
+pub use server_uri::{ServerUri, server_id};
 pub use wire::{ALPN, Framing, MAX_MESSAGE};
