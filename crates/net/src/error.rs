@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use waypost_core::{ErrorKind, HasKind};
 
 /// A failure of this crate.
@@ -24,6 +25,34 @@ pub enum Error {
         /// What the operating system says of the last try.
         source: io::Error,
     },
+    /// Somebody else named an address inside a private network. Profile, Address filter.
+    #[error("{to} is in a private network, and somebody else named it")]
+    NotPermitted {
+        /// `host:port`
+        to: String,
+    },
+    /// The proxy is not there, or does not do what it is asked.
+    #[error("the proxy {proxy} fails: {reason}")]
+    Proxy {
+        /// Which.
+        proxy: SocketAddr,
+        /// How.
+        reason: String,
+    },
+    /// A certificate or its key cannot be used.
+    #[error("the certificate in {} cannot be used: {reason}", file.display())]
+    Certificate {
+        /// In which file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn certificate(file: &Path, reason: &impl ToString) -> Self {
+        Self::Certificate { file: file.to_owned(), reason: reason.to_string() }
+    }
 }
 
 impl HasKind for Error {
@@ -34,6 +63,8 @@ impl HasKind for Error {
                 _ => ErrorKind::Environment,
             },
             Self::Unreachable { .. } => ErrorKind::Unreachable,
+            Self::NotPermitted { .. } => ErrorKind::Refused,
+            Self::Proxy { .. } | Self::Certificate { .. } => ErrorKind::Environment,
         }
     }
 }

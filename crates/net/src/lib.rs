@@ -1,11 +1,16 @@
 //! The shell between the pure machines and the network: sockets, their bounds, and one driver a protocol.
 
 mod clock;
+pub mod dial;
 mod error;
 pub mod limits;
+pub mod proxy;
 pub mod sremp;
 pub mod tcp;
+pub mod tls;
 
 pub use clock::Clock;
+pub use dial::Dialling;
 pub use error::Error;
 pub use limits::ConnectionLimits;
+pub use proxy::Proxy;

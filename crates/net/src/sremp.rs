@@ -20,8 +20,10 @@ mod outbound;
 mod task;
 mod traffic;
 
+use crate::dial::{Dialling, Resolved};
 use crate::limits::{ConnectionLimits, Gate};
 use crate::{Clock, Error, tcp};
+use dial::Target;
 pub use inbox::Held;
 use inbox::Inbox;
 use link::LinkCommand;
@@ -38,6 +40,7 @@ use traffic::Traffic;
 use waypost_core::{ContactId, SrempAddress};
 use waypost_sremp::chunk::ChunkBudget;
 use waypost_sremp::connection::{self, ConnectionKeys, Dialled, Verdict};
+use waypost_sremp::endpoint::Learned;
 use waypost_sremp::{CloseReason, Identity, LinkId, Message, message::ErrorMessage};
 
 /// What a driver is started with.
@@ -45,6 +48,8 @@ use waypost_sremp::{CloseReason, Identity, LinkId, Message, message::ErrorMessag
 pub struct DriverConfig {
     /// Where to listen; nowhere to only dial. Port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
+    /// How others are dialled.
+    pub dialling: Dialling,
     /// Bounds.
     pub limits: DriverLimits,
     /// Times.
@@ -152,6 +157,13 @@ pub enum DriverEvent {
         /// Why.
         reason: CloseReason,
     },
+    /// Answers [`DriverCommand::Resolve`].
+    Resolved {
+        /// Which question.
+        ticket: u64,
+        /// What was found; not filtered yet, [`DriverCommand::Connect`] does that.
+        found: Resolved,
+    },
     /// Bytes that went over all sockets since the last report. At most once a second.
     Traffic {
         /// Received.
@@ -172,7 +184,7 @@ pub enum DriverEvent {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DriverCommand {
-    /// Open a connection.
+    /// Open a connection to an address of the user's.
     Dial {
         /// Its name from now on: an even number never used before.
         link: LinkId,
@@ -180,6 +192,25 @@ pub enum DriverCommand {
         to: SrempAddress,
         /// Who must be there.
         dialled: Dialled,
+    },
+    /// The same where others may have named the address: what the filter refuses is not dialled
+    /// (FORBIDDEN). A name is dialled at any of its addresses, or by the proxy.
+    Connect {
+        /// Its name from now on: an even number never used before.
+        link: LinkId,
+        /// Where to.
+        to: SrempAddress,
+        /// Who named it.
+        learned: Learned,
+        /// Who must be there.
+        dialled: Dialled,
+    },
+    /// Looks up a host; [`DriverEvent::Resolved`] comes.
+    Resolve {
+        /// Names the question.
+        ticket: u64,
+        /// The host and the port that the addresses shall have.
+        host: SrempAddress,
     },
     /// Answers [`DriverEvent::Identified`].
     Judge(LinkId, Verdict),
@@ -202,6 +233,7 @@ pub struct SrempDriver {
 #[derive(Debug)]
 struct Shared {
     clock: Clock,
+    dialling: Dialling,
     limits: DriverLimits,
     timing: DriverTiming,
     gate: Gate,
@@ -246,6 +278,7 @@ impl SrempDriver {
         }
         let shared = Arc::new(Shared {
             clock: Clock::start(),
+            dialling: config.dialling,
             limits: config.limits,
             timing: config.timing,
             gate: Gate::new(config.limits.connections),
@@ -279,7 +312,13 @@ impl SrempDriver {
     /// [`DriverEvent::Closed`] is on the way.
     pub fn command(&self, command: DriverCommand) {
         match command {
-            DriverCommand::Dial { link, to, dialled } => task::dial(&self.shared, link, to, dialled),
+            DriverCommand::Dial { link, to: address, dialled } => {
+                task::dial(&self.shared, link, Target { address, learned: Learned::FromUser, dialled });
+            }
+            DriverCommand::Connect { link, to: address, learned, dialled } => {
+                task::dial(&self.shared, link, Target { address, learned, dialled });
+            }
+            DriverCommand::Resolve { ticket, host } => task::resolve(&self.shared, ticket, host),
             DriverCommand::Judge(link, verdict) => self.shared.command(link, LinkCommand::Judge(verdict)),
             DriverCommand::Send(link, message) => self.shared.command(link, LinkCommand::Send(Box::new(message))),
             DriverCommand::Close(link, error) => self.shared.command(link, LinkCommand::Close(error.map(Box::new))),

@@ -9,6 +9,8 @@ use std::fmt;
 pub enum CloseReason {
     /// Nobody answers there.
     Unreachable,
+    /// The proxy failed, so nobody was dialled.
+    Proxy,
     /// The other side, or the network, ended it.
     Eof,
     /// The other side was too slow or silent.
@@ -40,6 +42,7 @@ impl CloseReason {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
+            Self::Proxy => "proxy",
             Self::Eof => "eof",
             Self::Timeout => "timeout",
             Self::Local(code) | Self::Peer(code) => code.name(),

@@ -3,12 +3,22 @@
 use super::Shared;
 use super::link::LinkCommand;
 use super::task::Reins;
-use crate::tcp;
+use crate::Error;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpStream;
 use waypost_core::SrempAddress;
+use waypost_sremp::connection::Dialled;
+use waypost_sremp::endpoint::Learned;
 use waypost_sremp::message::ErrorMessage;
 use waypost_sremp::{CloseReason, ErrorCode};
+
+/// Where to, and whom.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) address: SrempAddress,
+    pub(super) learned: Learned,
+    pub(super) dialled: Dialled,
+}
 
 /// One of the dialled connections that may exist at once; free again when dropped.
 pub(super) struct Place<'a>(&'a AtomicUsize);
@@ -30,7 +40,9 @@ impl Drop for Place<'_> {
 }
 
 /// Connects, unless the engine closes the link before.
-pub(super) async fn connect(shared: &Shared, to: &SrempAddress, reins: &mut Reins) -> Result<TcpStream, CloseReason> {
+pub(super) async fn connect(shared: &Shared, to: &Target, reins: &mut Reins) -> Result<TcpStream, CloseReason> {
+    let Target { address, learned, dialled } = to;
+    let purpose = format!("{address} {:?}", dialled.identity);
     let called_off = async {
         while let Some(command) = reins.queue.recv().await {
             if let LinkCommand::Close(error) = command {
@@ -40,9 +52,13 @@ pub(super) async fn connect(shared: &Shared, to: &SrempAddress, reins: &mut Rein
         None
     };
     tokio::select! {
-        dialled = tcp::dial(to, shared.timing.connect) => dialled.map_err(|error| {
+        stream = shared.dialling.connect(address, *learned, &purpose, shared.timing.connect) => stream.map_err(|error| {
             tracing::debug!(%error, "not reached");
-            CloseReason::Unreachable
+            match error {
+                Error::NotPermitted { .. } => CloseReason::Local(ErrorCode::Forbidden),
+                Error::Proxy { .. } => CloseReason::Proxy,
+                _ => CloseReason::Unreachable,
+            }
         }),
         said = called_off => Err(said.map_or(CloseReason::Stopped, CloseReason::Local)),
         () = reins.cut.cancelled() => Err(CloseReason::Local(ErrorCode::Limit)),

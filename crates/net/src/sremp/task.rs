@@ -1,6 +1,6 @@
 //! The task of one connection: from the socket's first byte until the engine knows why it ended.
 
-use super::dial::{Place, connect};
+use super::dial::{Place, Target, connect};
 use super::link::{Link, LinkCommand};
 use super::{DriverEvent, Shared};
 use crate::limits::Permit;
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use waypost_core::SrempAddress;
-use waypost_sremp::connection::{Connection, Dialled};
+use waypost_sremp::connection::Connection;
 use waypost_sremp::{CloseReason, ErrorCode, LinkId};
 
 /// A timer that is set but not needed.
@@ -44,7 +44,7 @@ pub(super) fn accepted(shared: &Arc<Shared>, stream: TcpStream, remote: SocketAd
 }
 
 /// Starts the task that dials.
-pub(super) fn dial(shared: &Arc<Shared>, id: LinkId, to: SrempAddress, dialled: Dialled) {
+pub(super) fn dial(shared: &Arc<Shared>, id: LinkId, to: Target) {
     let Some(mut reins) = shared.open(id) else {
         tracing::error!(link = id.0, "the name of a link was used twice");
         return;
@@ -52,7 +52,7 @@ pub(super) fn dial(shared: &Arc<Shared>, id: LinkId, to: SrempAddress, dialled: 
     let shared = Arc::clone(shared);
     let tasks = shared.tasks.clone();
     tasks.spawn(async move {
-        let reason = match dial_and_run(&shared, id, &to, dialled, &mut reins).await {
+        let reason = match dial_and_run(&shared, id, to, &mut reins).await {
             Ok((link, stream, _place)) => return run(&shared, link, stream, reins).await,
             Err(reason) => reason,
         };
@@ -64,16 +64,28 @@ pub(super) fn dial(shared: &Arc<Shared>, id: LinkId, to: SrempAddress, dialled: 
 async fn dial_and_run<'a>(
     shared: &'a Shared,
     id: LinkId,
-    to: &SrempAddress,
-    dialled: Dialled,
+    to: Target,
     reins: &mut Reins,
 ) -> Result<(Link<'a>, TcpStream, Place<'a>), CloseReason> {
     let place = Place::take(shared).ok_or(CloseReason::Local(ErrorCode::Limit))?;
-    let stream = connect(shared, to, reins).await?;
+    let stream = connect(shared, &to, reins).await?;
     let (now, timing) = (shared.clock.now(), shared.timing.connection);
-    let machine = Connection::dial(now, &mut rand::rng(), shared.keys(), dialled, shared.machine.clone(), timing)
+    let machine = Connection::dial(now, &mut rand::rng(), shared.keys(), to.dialled, shared.machine.clone(), timing)
         .map_err(|error| CloseReason::Local(error.code()))?;
-    Ok((Link::new(shared, id, to.to_string(), machine, None), stream, place))
+    Ok((Link::new(shared, id, to.address.to_string(), machine, None), stream, place))
+}
+
+/// Starts the task that looks up a host.
+pub(super) fn resolve(shared: &Arc<Shared>, ticket: u64, host: SrempAddress) {
+    let shared = Arc::clone(shared);
+    let tasks = shared.tasks.clone();
+    tasks.spawn(async move {
+        let found = tokio::select! {
+            found = shared.dialling.resolve(&host, shared.timing.connect) => found,
+            () = shared.stop.cancelled() => return,
+        };
+        shared.tell(DriverEvent::Resolved { ticket, found }).await;
+    });
 }
 
 /// Runs a connection to its end.
