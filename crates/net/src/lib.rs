@@ -5,6 +5,7 @@ pub mod dial;
 mod error;
 pub mod limits;
 pub mod proxy;
+pub mod rendezvous;
 pub mod sremp;
 pub mod tcp;
 pub mod tls;

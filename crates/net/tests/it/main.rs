@@ -14,4 +14,6 @@ mod handshake;
 mod memory;
 mod node;
 mod raw;
+mod rendezvous;
+mod servers;
 mod slow;
