@@ -105,7 +105,6 @@ mod ratchet;
 mod rate;
 pub mod relay;
 pub mod rendezvous;
-mod save_queue;
 pub mod select;
 pub mod session;
 pub mod trust;

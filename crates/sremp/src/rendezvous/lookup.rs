@@ -1,16 +1,17 @@
 //! LOOKUP_REQUEST at the server. SREMP 7.2, profile SR-7.2b, SR-7.2c.
 
 use super::{
-    register::{LISTED, Row},
-    registry::{Registry, Step},
+    records::{Row, read, scan_listed},
+    registry::{Ask, Job, Next, Registry},
 };
 use crate::{
-    Error, ErrorCode,
-    message::{LookupRequest, LookupResponse, PeerInfo},
+    ErrorCode,
+    docket::{Done, Failure, Step, answers},
+    message::{LookupRequest, LookupResponse},
     msgpack::encode,
 };
 use std::net::IpAddr;
-use waypost_core::{ContactId, Records};
+use waypost_core::{ContactId, MailboxDone, Now, Record, Wall};
 
 /// Whose rate is counted: an IPv4 address, or an IPv6 /64, which is one customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,75 +32,77 @@ impl From<IpAddr> for Network {
     }
 }
 
+/// One LOOKUP_REQUEST under way.
+pub(super) enum Looking {
+    /// For one.
+    Target,
+    /// For all, so many at most.
+    List { limit: usize },
+}
+
 impl Registry {
     /// A target wins over the wish for a list. Profile SR-7.2b.
-    pub(super) fn lookup<R: Records>(
-        &mut self,
-        step: &Step<'_, R>,
-        address: IpAddr,
-        request: &LookupRequest,
-    ) -> Result<LookupResponse, Error> {
-        let now = step.now;
-        let network = Network::from(address);
-        let found = |peers, next| LookupResponse { peers, error_message: None, error_code: None, next };
+    pub(super) fn lookup(&mut self, now: Now, network: Network, request: &LookupRequest) -> Next {
         if let Some(target) = request.target_identity {
             if self.lookups.take(now.mono, network).is_err() {
-                return Ok(refused(ErrorCode::Rate));
+                return refused(ErrorCode::Rate);
             }
-            let row = Row::load(&step.batch, &target)?.filter(|row| row.granted > 0 && self.remembers(row, now.wall));
-            return Ok(found(row.map(|row| row.peer_info(self.server_id, now.wall)).into_iter().collect(), None));
+            return Step::Ask(Ask::Mailbox(vec![read(&target)]), Job::Lookup(Looking::Target));
         }
         if !request.list_all {
-            return Ok(refused(ErrorCode::Malformed));
+            return refused(ErrorCode::Malformed);
         }
         if self.lists.take(now.mono, network).is_err() {
-            return Ok(refused(ErrorCode::Rate));
+            return refused(ErrorCode::Rate);
         }
-        let (peers, next) = self.page(step, request)?;
-        Ok(found(peers, next))
-    }
-
-    /// Who is online and wants to be listed, by key. Ends early, with `next`, when too many in a row are no
-    /// longer there.
-    fn page<R: Records>(
-        &self,
-        step: &Step<'_, R>,
-        request: &LookupRequest,
-    ) -> Result<(Vec<PeerInfo>, Option<ContactId>), Error> {
         let limit = match request.limit.unwrap_or(0) {
             0 => self.limits.page,
             limit => usize::from(limit).min(self.limits.page),
         };
-        let after = request.after.as_ref().map(|key| &key.as_bytes()[..]);
-        let listed = step.batch.records(LISTED, &[], after, self.limits.round)?;
-        let is_last = listed.len() < self.limits.round;
-        let (mut peers, mut bytes) = (Vec::new(), 0usize);
-        let (mut shown, mut seen) = (None, None);
-        for (key, _) in listed {
-            let key = key.as_slice().try_into().map(ContactId::from_bytes);
-            let key = key.map_err(|_| Error::Internal("a damaged list"))?;
-            let row = Row::load(&step.batch, &key)?.filter(|row| step.now.wall < row.expires());
-            if let Some(row) = row {
-                let info = row.peer_info(self.server_id, step.now.wall);
-                bytes = bytes.saturating_add(encode(&info).len());
-                let is_full = peers.len() == limit || (bytes > self.limits.page_bytes && !peers.is_empty());
-                if is_full {
-                    return Ok((peers, shown));
-                }
-                peers.push(info);
-                shown = Some(key);
+        // One more tells whether there is one more.
+        let scan = scan_listed(request.after, limit.saturating_add(1));
+        Step::Ask(Ask::Mailbox(vec![scan]), Job::Lookup(Looking::List { limit }))
+    }
+
+    pub(super) fn found(&self, now: Now, job: &Looking, done: Done) -> Next {
+        let response = match (job, answers(done)) {
+            (Looking::Target, Ok([MailboxDone::Record(found)])) => self.target(now.wall, found.as_deref()),
+            (Looking::List { limit }, Ok([MailboxDone::Records(listed)])) => self.page(now.wall, &listed, *limit),
+            _ => Err(Failure::Fault),
+        };
+        response.map_or_else(|_| refused(ErrorCode::Internal), Step::answer)
+    }
+
+    /// Who has left is not found.
+    fn target(&self, now: Wall, found: Option<&[u8]>) -> Result<LookupResponse, Failure> {
+        let row = found.map(Row::of).transpose()?.filter(|row| row.granted > 0);
+        let peers = row.map(|row| row.peer_info(self.server_id, now)).into_iter().collect();
+        Ok(LookupResponse { peers, error_message: None, error_code: None, next: None })
+    }
+
+    /// Who is online and wants to be listed, by key, as many as fit; one always does.
+    fn page(&self, now: Wall, listed: &[Record], limit: usize) -> Result<LookupResponse, Failure> {
+        let (mut peers, mut bytes, mut last) = (Vec::new(), 0usize, None);
+        let mut next = None;
+        for (key, row) in listed {
+            let info = Row::of(row)?.peer_info(self.server_id, now);
+            bytes = bytes.saturating_add(encode(&info).len());
+            if peers.len() == limit || (bytes > self.limits.page_bytes && !peers.is_empty()) {
+                next = last;
+                break;
             }
-            seen = Some(key);
+            peers.push(info);
+            last = Some(key.as_slice().try_into().map(ContactId::from_bytes).map_err(|_| Failure::Fault)?);
         }
-        Ok((peers, seen.filter(|_| !is_last)))
+        Ok(LookupResponse { peers, error_message: None, error_code: None, next })
     }
 }
 
-fn refused(code: ErrorCode) -> LookupResponse {
-    LookupResponse {
+fn refused(code: ErrorCode) -> Next {
+    Step::answer(LookupResponse {
         peers: Vec::new(),
         error_message: Some(code.name().to_uppercase()),
         error_code: Some(code.value()),
         next: None,
-    }
+    })
 }

@@ -1,137 +1,60 @@
 //! REGISTER_REQUEST at the server. SREMP 7.1, profile SR-7.1a to SR-7.1e, SR-3.1.5c.
 
 use super::{
+    records::{Row, read},
     registration::{Claim, MAX_TTL, MIN_TTL},
-    registry::{Registry, Step},
+    registry::{Ask, Job, Next, Registry},
 };
 use crate::{
     Error, ErrorCode, Identity,
-    crypto::ed25519::Signature,
-    endpoint::DnsEndpoint,
-    identity::SignedIdentity,
-    message::{PeerInfo, RegisterRequest, RegisterResponse, Registration},
-    msgpack::{decode, encode, record},
+    docket::{Done, Failure, Step, add, answers},
+    endpoint::Endpoint,
+    message::{RegisterRequest, RegisterResponse},
 };
-use std::time::Duration;
-use waypost_core::{ContactId, Records, Space, Wall};
+use waypost_core::{MailboxDone, Now, Refusal, Wall};
 
-/// Who is where, by identity.
-pub(super) const REGISTRATIONS: Space = Space("rendezvous/registration");
-/// Who wants to be listed.
-pub(super) const LISTED: Space = Space("rendezvous/listed");
-/// What has to be looked at: `time u64 | identity`.
-const DUE: Space = Space("rendezvous/due");
-
-record! {
-    /// A registration as it came, and what was granted.
-    pub(super) struct Row {
-        pub(super) identity: SignedIdentity,
-        pub(super) endpoint: DnsEndpoint,
-        pub(super) ttl_seconds: u32,
-        pub(super) signature: Signature,
-        pub(super) seq: u64,
-        pub(super) issued: Wall,
-        pub(super) version: u64,
-        pub(super) seen: Wall,
-        /// Seconds; 0 after leaving.
-        pub(super) granted: u32,
-    }
+/// One REGISTER_REQUEST under way.
+pub(super) struct Registering {
+    identity: Identity,
+    endpoint: Endpoint,
+    request: RegisterRequest,
+    /// It took a use of its identity's rate.
+    is_counted: bool,
+    /// Somebody was found at the endpoint.
+    is_probed: bool,
+    tries: u32,
+    stage: Stage,
 }
 
-impl Row {
-    pub(super) fn load(records: &impl Records, key: &ContactId) -> Result<Option<Self>, Error> {
-        let found = records.record(REGISTRATIONS, key.as_bytes())?;
-        found.map(|bytes| decode(&bytes).map_err(|_| Error::Internal("a damaged registration"))).transpose()
-    }
-
-    pub(super) fn expires(&self) -> Wall {
-        self.seen.after(Duration::from_secs(self.granted.into()))
-    }
-
-    fn response(&self) -> RegisterResponse {
-        RegisterResponse {
-            success: true,
-            expires_at: self.expires(),
-            renewal_interval: self.granted / 2,
-            error_message: None,
-            error_code: None,
-        }
-    }
-
-    pub(super) fn peer_info(self, server: [u8; 32], now: Wall) -> PeerInfo {
-        PeerInfo {
-            online: now < self.expires(),
-            last_seen: self.seen,
-            registration: Some(Registration {
-                ttl_seconds: self.ttl_seconds,
-                seq: self.seq,
-                issued: self.issued,
-                server,
-                signature: self.signature,
-            }),
-            identity: self.identity,
-            endpoint: self.endpoint,
-        }
-    }
+enum Stage {
+    /// What is known of the identity is read.
+    Read,
+    /// The endpoint is dialled.
+    Probed,
+    /// The registration is being written.
+    Written(RegisterResponse),
 }
 
 impl Registry {
-    pub(super) fn register<R: Records>(
-        &mut self,
-        step: &mut Step<'_, R>,
-        request: RegisterRequest,
-    ) -> Result<RegisterResponse, Error> {
-        let refused = |code: ErrorCode| RegisterResponse {
-            success: false,
-            expires_at: step.now.wall,
-            renewal_interval: 0,
-            error_message: Some(code.name().to_uppercase()),
-            error_code: Some(code.value()),
-        };
-        let identity = match self.check(&request, step.now.wall) {
-            Ok(identity) => identity,
-            Err(error) => return Ok(refused(error.code())),
-        };
-        let (owner, now) = (identity.key(), step.now.wall);
-        let known = Row::load(&step.batch, &owner)?.filter(|row| self.remembers(row, now));
-        if let Some(known) = &known {
-            let is_repeated = known.seq == request.seq && known.signature == request.signature;
-            if is_repeated && known.granted > 0 {
-                return Ok(known.response());
-            }
-            if request.seq <= known.seq {
-                return Ok(refused(ErrorCode::RegSeq));
-            }
-            if identity.version() < known.version {
-                return Ok(refused(ErrorCode::IdStale));
-            }
-            if identity.version() == known.version && request.identity.verified != known.identity.verified {
-                return Ok(refused(ErrorCode::IdFork));
-            }
+    pub(super) fn register(&self, now: Now, request: RegisterRequest) -> Next {
+        match self.check(&request, now.wall) {
+            Ok((identity, endpoint)) => look_up(Registering {
+                identity,
+                endpoint,
+                request,
+                is_counted: false,
+                is_probed: false,
+                tries: 0,
+                stage: Stage::Read,
+            }),
+            Err(error) => refused(now, error.code()),
         }
-        // Only what its owner alone can make counts: PeerInfo lets anybody repeat an older registration.
-        if self.registrations.take(step.now.mono, owner).is_err() {
-            return Ok(refused(ErrorCode::Rate));
-        }
-        let row = Row {
-            endpoint: request.endpoint,
-            ttl_seconds: request.ttl_seconds,
-            signature: request.signature,
-            seq: request.seq,
-            issued: request.issued,
-            version: identity.version(),
-            seen: now,
-            granted: if request.ttl_seconds == 0 { 0 } else { request.ttl_seconds.clamp(MIN_TTL, MAX_TTL) },
-            identity: request.identity,
-        };
-        self.keep(step, &owner, known.as_ref(), &row, identity.flags().is_discoverable());
-        Ok(row.response())
     }
 
     /// The checks that need no record, in the profile's order.
-    fn check(&self, request: &RegisterRequest, now: Wall) -> Result<Identity, Error> {
+    fn check(&self, request: &RegisterRequest, now: Wall) -> Result<(Identity, Endpoint), Error> {
         let identity = request.identity.verify()?;
-        request.endpoint.check()?;
+        let endpoint = request.endpoint.check()?;
         let claim = Claim {
             server: &self.server_id,
             identity: &request.identity,
@@ -144,72 +67,94 @@ impl Registry {
         if now.since(request.issued).max(request.issued.since(now)) > self.timing.issued {
             return Err(Error::Refused(ErrorCode::Expired));
         }
-        Ok(identity)
+        Ok((identity, endpoint))
     }
 
-    /// Whether a registration still counts: until a day after it is over.
-    pub(super) fn remembers(&self, row: &Row, now: Wall) -> bool {
-        now < self.forget_at(row)
-    }
-
-    fn forget_at(&self, row: &Row) -> Wall {
-        row.expires().after(self.timing.remembered)
-    }
-
-    fn keep<R: Records>(
-        &self,
-        step: &mut Step<'_, R>,
-        owner: &ContactId,
-        known: Option<&Row>,
-        row: &Row,
-        discoverable: bool,
-    ) {
-        if let Some(known) = known {
-            step.batch.remove(DUE, due_key(known.expires(), owner));
-            step.batch.remove(DUE, due_key(self.forget_at(known), owner));
-        }
-        step.batch.put(DUE, due_key(row.expires(), owner), []);
-        if discoverable && row.granted > 0 {
-            step.batch.put(LISTED, *owner.as_bytes(), []);
-        } else {
-            step.batch.remove(LISTED, *owner.as_bytes());
-        }
-        step.batch.put(REGISTRATIONS, *owner.as_bytes(), encode(row));
-    }
-
-    /// One round of tidying up: who is no longer there is not listed, and forgotten a day later.
-    pub(super) fn tick<R: Records>(&mut self, step: &mut Step<'_, R>) -> Result<(), Error> {
-        if step.now.mono < self.sweep_at {
-            return Ok(());
-        }
-        let now = step.now.wall;
-        let mut left = self.limits.round;
-        for (entry, _) in step.batch.records(DUE, &[], None, self.limits.round)? {
-            let Some((time, owner)) = entry.split_first_chunk::<8>() else {
-                return Err(Error::Internal("a damaged entry in the order of time"));
-            };
-            if u64::from_be_bytes(*time) > now.as_millis() {
-                break;
+    pub(super) fn registered(&mut self, now: Now, job: Registering, done: Done) -> Next {
+        match (&job.stage, done) {
+            (Stage::Read, done) => match answers(done) {
+                Ok([MailboxDone::Record(before)]) => {
+                    self.decide(now, job, before).unwrap_or_else(|_| refused(now, ErrorCode::Internal))
+                }
+                _ => refused(now, ErrorCode::Internal),
+            },
+            (Stage::Written(response), Ok(_)) => {
+                add(&mut self.counts.stored, 1);
+                Step::answer(response.clone())
             }
-            left = left.saturating_sub(1);
-            let owner = owner.try_into().map_err(|_| Error::Internal("a damaged entry in the order of time"))?;
-            let owner = ContactId::from_bytes(owner);
-            step.batch.remove(DUE, entry);
-            let Some(row) = Row::load(&step.batch, &owner)? else { continue };
-            if !self.remembers(&row, now) {
-                step.batch.remove(LISTED, *owner.as_bytes());
-                step.batch.remove(REGISTRATIONS, *owner.as_bytes());
-            } else if row.expires() <= now {
-                step.batch.remove(LISTED, *owner.as_bytes());
-                step.batch.put(DUE, due_key(self.forget_at(&row), &owner), []);
+            (Stage::Written(_), Err(Failure::Refused(Refusal::Changed))) if job.tries < self.limits.tries => {
+                look_up(Registering { tries: job.tries + 1, ..job })
+            }
+            _ => refused(now, ErrorCode::Internal),
+        }
+    }
+
+    /// Whether somebody who speaks SREMP was found at the endpoint.
+    pub(super) fn probed(&self, now: Now, job: Registering, is_there: bool) -> Next {
+        match (&job.stage, is_there) {
+            (Stage::Probed, true) => look_up(Registering { is_probed: true, ..job }),
+            _ => refused(now, ErrorCode::EndpointUnreachable),
+        }
+    }
+
+    fn decide(&mut self, now: Now, mut job: Registering, before: Option<Vec<u8>>) -> Result<Next, Failure> {
+        let known = before.as_deref().map(Row::of).transpose()?;
+        let request = &job.request;
+        if let Some(known) = &known {
+            let is_repeated = known.seq == request.seq && known.signature == request.signature;
+            if is_repeated && known.granted > 0 {
+                return Ok(Step::answer(known.response()));
+            }
+            if request.seq <= known.seq {
+                return Ok(refused(now, ErrorCode::RegSeq));
+            }
+            if job.identity.version() < known.version {
+                return Ok(refused(now, ErrorCode::IdStale));
+            }
+            if job.identity.version() == known.version && request.identity.verified != known.identity.verified {
+                return Ok(refused(now, ErrorCode::IdFork));
             }
         }
-        let pause = if left == 0 { self.timing.sweep_again } else { self.timing.sweep };
-        self.sweep_at = step.now.mono.after(pause);
-        Ok(())
+        let owner = job.identity.key();
+        // Only what its owner alone can make counts: PeerInfo lets anybody repeat an older registration.
+        if !job.is_counted && self.registrations.take(now.mono, owner).is_err() {
+            return Ok(refused(now, ErrorCode::Rate));
+        }
+        job.is_counted = true;
+        let is_news = known.is_none_or(|known| known.endpoint != request.endpoint);
+        if self.policy.dials_back && is_news && !job.is_probed && request.ttl_seconds > 0 {
+            let endpoint = job.endpoint.clone();
+            let job = Registering { stage: Stage::Probed, ..job };
+            return Ok(Step::Ask(Ask::Probe(endpoint), Job::Register(Box::new(job))));
+        }
+        let row = Row {
+            endpoint: request.endpoint.clone(),
+            ttl_seconds: request.ttl_seconds,
+            signature: request.signature,
+            seq: request.seq,
+            issued: request.issued,
+            version: job.identity.version(),
+            seen: now.wall,
+            granted: if request.ttl_seconds == 0 { 0 } else { request.ttl_seconds.clamp(MIN_TTL, MAX_TTL) },
+            identity: request.identity.clone(),
+        };
+        let ops = row.replace(&owner, before, job.identity.flags().is_discoverable(), self.timing.remembered);
+        let stage = Stage::Written(row.response());
+        Ok(Step::Ask(Ask::Mailbox(ops), Job::Register(Box::new(Registering { stage, ..job }))))
     }
 }
 
-fn due_key(at: Wall, owner: &ContactId) -> Vec<u8> {
-    [&at.as_millis().to_be_bytes()[..], owner.as_bytes()].concat()
+fn look_up(job: Registering) -> Next {
+    let ops = vec![read(&job.identity.key())];
+    Step::Ask(Ask::Mailbox(ops), Job::Register(Box::new(Registering { stage: Stage::Read, ..job })))
+}
+
+fn refused(now: Now, code: ErrorCode) -> Next {
+    Step::answer(RegisterResponse {
+        success: false,
+        expires_at: now.wall,
+        renewal_interval: 0,
+        error_message: Some(code.name().to_uppercase()),
+        error_code: Some(code.value()),
+    })
 }

@@ -1,28 +1,39 @@
 //! The rendezvous server's machine.
 
-use super::lookup::Network;
+use super::{
+    lookup::{Looking, Network},
+    policy::{RegistryLimits, RegistryPolicy, RegistryTiming},
+    register::Registering,
+};
 use crate::{
     Error, ErrorCode, LinkId,
-    message::{ErrorMessage, ListServersResponse, Message, ServerAddress},
+    docket::{self, Counts, Docket, Done, Failure, Step, Ticket, add},
+    endpoint::Endpoint,
+    message::{ErrorMessage, ListServersResponse, Message},
     rate::Rates,
-    save_queue::SaveQueue,
 };
-use std::{collections::VecDeque, net::IpAddr, time::Duration};
-use waypost_core::{Batch, Change, ContactId, Mono, Now, Records, SaveId};
-
-/// Most entries of LIST_SERVERS_RESPONSE.
-const MAX_SERVERS: usize = 32;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+    time::Duration,
+};
+use waypost_core::{BatchId, ContactId, MailboxDone, MailboxOp, Now};
 
 /// What happens to a rendezvous server.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "made and taken apart at once; a box for each message costs more")]
 pub enum Input {
-    /// A connection brought a message.
-    Message {
+    /// A connection has shown the right header.
+    Connected {
         /// Which connection.
         link: LinkId,
         /// From where, for the rates.
         address: IpAddr,
+    },
+    /// A connection brought a message.
+    Message {
+        /// Which connection.
+        link: LinkId,
         /// The message.
         message: Message,
     },
@@ -33,138 +44,138 @@ pub enum Input {
         /// What [`Framing::read`](super::Framing::read) said.
         error: Error,
     },
-    /// All saves up to this one are durable.
-    Saved(SaveId),
-    /// The moment of [`Registry::poll_timeout`] came.
-    Tick,
+    /// A connection is gone.
+    Disconnected(LinkId),
+    /// What a batch came to.
+    Mailbox(BatchId, Vec<MailboxDone>),
+    /// The storage failed at a batch: whether something of it happened is not known.
+    MailboxFault(BatchId),
+    /// What a probe came to.
+    Probed {
+        /// Which.
+        probe: ProbeId,
+        /// Whether an SREMP header came back. No, if the address filter did not let the endpoint be dialled.
+        is_there: bool,
+    },
 }
 
 /// What a rendezvous server wants done. Call [`Registry::poll`] until there is none.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "made and taken apart at once; a box for each message costs more")]
 pub enum Output {
-    /// Commit these, then say [`Input::Saved`]. Inputs given before that must see them in the records.
-    Save(SaveId, Vec<Change>),
-    /// Send a message on a connection; after a fatal ERROR close it.
+    /// Do this, at this moment's wall clock, then say [`Input::Mailbox`] or [`Input::MailboxFault`]. Batches
+    /// may run side by side and be answered in any order.
+    Mailbox(BatchId, Vec<MailboxOp>),
+    /// Dial this once, if the address filter lets an endpoint of others be dialled, with a bound on the time;
+    /// then say [`Input::Probed`].
+    Probe {
+        /// Which.
+        probe: ProbeId,
+        /// Where somebody says to be.
+        endpoint: Endpoint,
+    },
+    /// Send a message on a connection.
     Send(LinkId, Message),
+    /// Send this as the last message of a connection and close it.
+    Close(LinkId, ErrorMessage),
 }
 
-/// Bounds of a rendezvous server. Defaults are the profile's where it gives one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RegistryLimits {
-    /// LOOKUP_REQUEST for one target, a minute and address.
-    pub lookups: u32,
-    /// LOOKUP_REQUEST for all, a minute and address.
-    pub lists: u32,
-    /// New registrations a minute and identity.
-    pub registrations: u32,
-    /// Entries of a page.
-    pub page: usize,
-    /// Bytes of the entries of a page: an answer stays below 65536.
-    pub page_bytes: usize,
-    /// Addresses and identities whose rates are remembered.
-    pub rates: usize,
-    /// Records looked at in one round of tidying up, or for one page.
-    pub round: usize,
-}
-
-impl Default for RegistryLimits {
-    fn default() -> Self {
-        Self { lookups: 60, lists: 10, registrations: 10, page: 50, page_bytes: 60_000, rates: 50_000, round: 256 }
-    }
-}
-
-/// Times of a rendezvous server. Defaults are the profile's where it gives one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RegistryTiming {
-    /// How far `issued` may be from our clock.
-    pub issued: Duration,
-    /// How long a registration is remembered after it is over, and its seq with it.
-    pub remembered: Duration,
-    /// Pause between two rounds of tidying up when nothing is left to do.
-    pub sweep: Duration,
-    /// The same when there is.
-    pub sweep_again: Duration,
-}
-
-impl Default for RegistryTiming {
-    fn default() -> Self {
-        Self {
-            issued: Duration::from_secs(600),
-            remembered: Duration::from_secs(24 * 3600),
-            sweep: Duration::from_secs(10),
-            sweep_again: Duration::from_millis(50),
-        }
-    }
-}
+/// One probe a registry has asked for; unique within its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProbeId(pub u64);
 
 /// A rendezvous server. A registration is confirmed only after it is durable.
 pub struct Registry {
     pub(super) server_id: [u8; 32],
+    pub(super) policy: RegistryPolicy,
     pub(super) limits: RegistryLimits,
     pub(super) timing: RegistryTiming,
     pub(super) lookups: Rates<Network>,
     pub(super) lists: Rates<Network>,
     pub(super) registrations: Rates<ContactId>,
-    pub(super) sweep_at: Mono,
-    servers: Vec<ServerAddress>,
-    queue: SaveQueue<(LinkId, Message)>,
+    pub(super) counts: Counts,
+    links: BTreeMap<LinkId, Network>,
+    docket: Docket<Request, Job>,
     out: VecDeque<Output>,
 }
 
+/// What a connection brought.
+#[expect(clippy::large_enum_variant, reason = "made and taken apart at once; a box for each message costs more")]
+enum Request {
+    Message(Message),
+    Fault(Error),
+}
+
+/// What a request needs next.
+pub(super) type Next = Step<Ask, Job>;
+
+/// What a request needs of the shell.
+pub(super) enum Ask {
+    Mailbox(Vec<MailboxOp>),
+    Probe(Endpoint),
+}
+
+/// What is remembered of a request while it waits for the shell.
+pub(super) enum Job {
+    Register(Box<Registering>),
+    Lookup(Looking),
+}
+
 impl Registry {
-    /// A server of this id (SHA-256 of its certificate's public key), whose state lies in the records that
-    /// each call is given. `servers` are the others it suggests.
-    pub fn new(
-        now: Now,
-        server_id: [u8; 32],
-        mut servers: Vec<ServerAddress>,
-        limits: RegistryLimits,
-        timing: RegistryTiming,
-    ) -> Self {
+    /// A server of this id (SHA-256 of its certificate's public key), whose state lies in records. Any number
+    /// of processes may be this server at once.
+    pub fn new(server_id: [u8; 32], policy: RegistryPolicy, limits: RegistryLimits, timing: RegistryTiming) -> Self {
         let minute = Duration::from_secs(60);
-        servers.truncate(MAX_SERVERS);
         Self {
             server_id,
+            policy,
             limits,
             timing,
             lookups: Rates::new(limits.lookups, minute, limits.rates),
             lists: Rates::new(limits.lists, minute, limits.rates),
             registrations: Rates::new(limits.registrations, minute, limits.rates),
-            sweep_at: now.mono,
-            servers,
-            queue: SaveQueue::default(),
+            counts: Counts::default(),
+            links: BTreeMap::new(),
+            docket: Docket::default(),
             out: VecDeque::new(),
         }
     }
 
-    /// Acts on what happened.
-    ///
-    /// # Errors
-    /// Only failures of this side: the records, a bug. Faults of a client are answered to the client.
-    /// After an error nothing was changed in the records.
-    pub fn handle(&mut self, now: Now, records: &impl Records, input: Input) -> Result<(), Error> {
-        let mut step = Step { now, batch: Batch::new(records) };
-        let mut answers = Vec::new();
+    /// How much there was of what.
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Whether a connection may bring another request: answers come in order, and only so many wait.
+    pub fn wants_input(&self, link: LinkId) -> bool {
+        self.docket.outstanding(link) < self.limits.outstanding
+    }
+
+    /// Acts on what happened. Faults of a client are answered to the client, those of the storage too.
+    pub fn handle(&mut self, now: Now, input: Input) {
         match input {
-            Input::Message { link, address, message } => {
-                let answer = self.answer(&mut step, address, message)?;
-                answers.extend(answer.map(|answer| (link, answer)));
-            }
+            Input::Connected { link, address } => self.connected(link, address),
+            Input::Message { link, message } => self.message(now, link, message),
             Input::Fault { link, error } => {
-                answers.push((link, ErrorMessage::new(error.code()).fatal().into()));
+                let template = ErrorMessage::new(error.code());
+                self.docket.take(link, Request::Fault(error), false, template);
+                self.run(now, link);
             }
-            Input::Saved(id) => {
-                let free = self.queue.saved(id);
-                self.release(free);
-                return Ok(());
+            Input::Disconnected(link) => {
+                self.docket.close(link);
+                self.links.remove(&link);
+                self.counts.connections = self.links.len() as u64;
             }
-            Input::Tick => self.tick(&mut step)?,
+            Input::Mailbox(id, answers) => self.resume(now, id, docket::done(answers)),
+            Input::MailboxFault(id) => self.resume(now, id, Err(Failure::Fault)),
+            Input::Probed { probe, is_there } => {
+                if let Some((Some(ticket), Job::Register(job))) = self.docket.answered(probe.0) {
+                    let next = self.probed(now, *job, is_there);
+                    self.follow(ticket, next);
+                    self.run(now, ticket.link);
+                }
+            }
         }
-        let (save, free) = self.queue.step(step.batch.into_changes(), answers);
-        self.out.extend(save.map(|(id, changes)| Output::Save(id, changes)));
-        self.release(free);
-        Ok(())
     }
 
     /// The next thing to do.
@@ -172,36 +183,93 @@ impl Registry {
         self.out.pop_front()
     }
 
-    /// When to come back with [`Input::Tick`].
-    pub fn poll_timeout(&self) -> Option<Mono> {
-        Some(self.sweep_at)
+    fn connected(&mut self, link: LinkId, address: IpAddr) {
+        if self.links.len() >= self.limits.connections {
+            self.send(link, ErrorMessage::new(ErrorCode::Rate).fatal().into());
+            return;
+        }
+        self.docket.open(link);
+        self.links.insert(link, Network::from(address));
+        self.counts.connections = self.links.len() as u64;
     }
 
-    fn release(&mut self, answers: Vec<(LinkId, Message)>) {
-        self.out.extend(answers.into_iter().map(|(link, message)| Output::Send(link, message)));
+    fn message(&mut self, now: Now, link: LinkId, message: Message) {
+        if !self.links.contains_key(&link) || matches!(message, Message::Error(_)) {
+            return;
+        }
+        self.counts.note_request(message.known_name().filter(|_| is_request(&message)).unwrap_or("other"));
+        // Nothing depends on who else is looked for.
+        let overlaps = matches!(message, Message::LookupRequest(_));
+        let template = ErrorMessage::new(ErrorCode::Internal).answering(&message);
+        self.docket.take(link, Request::Message(message), overlaps, template);
+        self.run(now, link);
+    }
+
+    /// Starts what may run now on a connection.
+    fn run(&mut self, now: Now, link: LinkId) {
+        while let Some((ticket, request)) = self.docket.start(link) {
+            let next = self.begin(now, link, request);
+            self.follow(ticket, next);
+        }
     }
 
     /// Every request has one answer; nothing but registry messages is served. Profile SR-2.2b.
-    fn answer<R: Records>(
-        &mut self,
-        step: &mut Step<'_, R>,
-        address: IpAddr,
-        message: Message,
-    ) -> Result<Option<Message>, Error> {
-        Ok(Some(match message {
-            Message::RegisterRequest(request) => self.register(step, request)?.into(),
-            Message::LookupRequest(request) => self.lookup(step, address, &request)?.into(),
-            Message::ListServersRequest(_) => {
-                ListServersResponse { servers: self.servers.clone(), timestamp: step.now.wall }.into()
+    fn begin(&mut self, now: Now, link: LinkId, request: Request) -> Next {
+        let Some(network) = self.links.get(&link).copied() else { return Step::Answer(None) };
+        match request {
+            Request::Message(Message::RegisterRequest(request)) => self.register(now, request),
+            Request::Message(Message::LookupRequest(request)) => self.lookup(now, network, &request),
+            Request::Message(Message::ListServersRequest(_)) => {
+                Step::answer(ListServersResponse { servers: self.policy.suggestions(), timestamp: now.wall })
             }
-            Message::Error(_) => return Ok(None),
-            other => ErrorMessage::new(ErrorCode::Unsupported).answering(&other).into(),
-        }))
+            Request::Message(_) => Step::refuse(ErrorCode::Unsupported),
+            Request::Fault(error) => Step::Refuse(ErrorMessage::new(error.code()).fatal()),
+        }
+    }
+
+    /// Goes on with what a batch was for.
+    fn resume(&mut self, now: Now, id: BatchId, done: Done) {
+        let Some((Some(ticket), job)) = self.docket.answered(id.0) else { return };
+        if done == Err(Failure::Fault) {
+            add(&mut self.counts.faults, 1);
+        }
+        let next = match job {
+            Job::Register(job) => self.registered(now, *job, done),
+            Job::Lookup(job) => self.found(now, &job, done),
+        };
+        self.follow(ticket, next);
+        self.run(now, ticket.link);
+    }
+
+    fn follow(&mut self, ticket: Ticket, next: Next) {
+        let answer = match next {
+            Step::Ask(ask, job) => {
+                let number = self.docket.ask(Some(ticket), job);
+                self.out.push_back(match ask {
+                    Ask::Mailbox(ops) => Output::Mailbox(BatchId(number), ops),
+                    Ask::Probe(endpoint) => Output::Probe { probe: ProbeId(number), endpoint },
+                });
+                return;
+            }
+            Step::Answer(answer) => Ok(answer),
+            Step::Refuse(error) => Err(error),
+        };
+        for message in self.docket.finish(ticket, answer) {
+            self.send(ticket.link, message);
+        }
+    }
+
+    /// Sends an answer; a fatal error ends the connection.
+    fn send(&mut self, link: LinkId, message: Message) {
+        self.counts.note_answer(&message);
+        self.out.push_back(match message {
+            Message::Error(error) if error.fatal => Output::Close(link, error),
+            message => Output::Send(link, message),
+        });
     }
 }
 
-/// What one input leads to.
-pub(super) struct Step<'a, R: Records> {
-    pub(super) now: Now,
-    pub(super) batch: Batch<'a, R>,
+/// What a rendezvous server is asked by.
+const fn is_request(message: &Message) -> bool {
+    matches!(message, Message::RegisterRequest(_) | Message::LookupRequest(_) | Message::ListServersRequest(_))
 }

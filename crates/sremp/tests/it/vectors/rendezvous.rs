@@ -2,14 +2,17 @@
 
 use super::{assert_answers, code};
 use std::net::{IpAddr, Ipv4Addr};
-use waypost_core::{ContactId, MemoryRecords, Mono, Now, Wall};
+use waypost_core::{ContactId, Mono, Now, Wall};
 use waypost_sremp::{
     LinkId, Message,
     ed25519::SigningKey,
     message::RegisterRequest,
-    rendezvous::{Input, Output, Registry, RegistryLimits, RegistryTiming, check_peer_info, registration_content},
+    rendezvous::{Input, Output, Registry, RegistryPolicy, check_peer_info, registration_content},
 };
-use waypost_testkit::vectors::{self, Case, Outcome, Part};
+use waypost_testkit::{
+    mailbox::MemoryMailbox,
+    vectors::{self, Case, Outcome, Part},
+};
 
 /// SR-7.1a to SR-7.1e, SR-7.2a to SR-7.2d, SR-7.3, SR-3.1.5c
 #[test]
@@ -72,25 +75,23 @@ fn script(case: &Case) {
     input.only(&["server", "ops"]);
     let (ops, replies) = (input.list("ops"), case.expect().only(&["replies"]).list("replies"));
     assert_eq!(ops.len(), replies.len(), "{case}: one reply an op");
-    let start = at(ops.first().map_or(0, |op| op.u64("clock")));
-    let (limits, timing) = (RegistryLimits::default(), RegistryTiming::default());
-    let mut registry = Registry::new(start, input.array("server"), Vec::new(), limits, timing);
-    let mut records = MemoryRecords::default();
+    let policy = RegistryPolicy::default();
+    let mut registry = Registry::new(input.array("server"), policy, Default::default(), Default::default());
+    let mut mailbox = MemoryMailbox::default();
+    let (link, address) = (LinkId(1), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+    registry.handle(Now::default(), Input::Connected { link, address });
     for (op, reply) in ops.iter().zip(&replies) {
         op.only(&["clock", "message"]);
         reply.only(&["message", "name", "fields", "peers"]);
         let now = at(op.u64("clock"));
-        let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-        let input = Input::Message { link: LinkId(1), address, message: message(op, "message") };
-        registry.handle(now, &records, input).unwrap();
+        registry.handle(now, Input::Message { link, message: message(op, "message") });
         let mut sent = Vec::new();
         while let Some(output) = registry.poll() {
             match output {
-                Output::Save(id, changes) => {
-                    records.apply(changes);
-                    registry.handle(now, &records, Input::Saved(id)).unwrap();
-                }
+                Output::Mailbox(id, ops) => registry.handle(now, Input::Mailbox(id, mailbox.commit(now.wall, ops))),
+                Output::Probe { .. } => panic!("{op}: a probe nobody switched on"),
                 Output::Send(_, message) => sent.push(message),
+                Output::Close(_, error) => sent.push(error.into()),
             }
         }
         let [answer] = &sent[..] else { panic!("{op}: {} answers", sent.len()) };
