@@ -15,6 +15,7 @@
 //! ```
 
 mod check;
+pub mod client;
 mod lookup;
 mod policy;
 mod records;
@@ -26,6 +27,7 @@ mod wire;
 
 pub use crate::docket::Counts;
 pub use check::{FreshPeer, check_peer_info};
+pub use client::Client;
 pub use policy::{RegistryLimits, RegistryPolicy, RegistryTiming};
 pub use registration::{MAX_TTL, MIN_TTL, next_seq, registration_content, renew_after};
 pub use registry::{Input, Output, ProbeId, Registry};

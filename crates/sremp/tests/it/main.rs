@@ -15,5 +15,6 @@ mod people;
 mod ratchet;
 mod relay;
 mod rendezvous;
+mod rendezvous_client;
 mod vault;
 mod vectors;
