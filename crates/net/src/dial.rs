@@ -5,11 +5,13 @@ use crate::{Error, proxy};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use waypost_core::SrempAddress;
-use waypost_sremp::endpoint::{AddressFilter, Learned};
+use waypost_sremp::endpoint::{AddressFilter, Endpoint, Learned};
+use waypost_sremp::version::{HEADER_LEN, OWN_HEADER, VersionHeader};
 
 /// Addresses of one name that are tried; more is somebody's joke.
 const ADDRESSES: usize = 6;
@@ -69,6 +71,19 @@ impl Dialling {
         };
         let timed_out = || Error::Unreachable { to: to.to_string(), source: io::ErrorKind::TimedOut.into() };
         timeout(within, connected).await.unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    /// Whether somebody who speaks SREMP answers where somebody else says so: dialled once, if the filter
+    /// lets that be. Profile, Rendezvous: a server may dial an endpoint back.
+    pub async fn probe(&self, endpoint: &Endpoint, within: Duration) -> bool {
+        let probed = async {
+            let mut stream = self.connect(&endpoint.into(), Learned::FromOthers, "probe", within).await.ok()?;
+            stream.write_all(&OWN_HEADER.to_bytes()).await.ok()?;
+            let mut header = [0; HEADER_LEN];
+            stream.read_exact(&mut header).await.ok()?;
+            VersionHeader::decode(&header).ok()
+        };
+        timeout(within, probed).await.ok().flatten().is_some()
     }
 
     async fn connect_by(

@@ -11,7 +11,7 @@ pub mod tcp;
 pub mod tls;
 
 pub use clock::Clock;
-pub use dial::Dialling;
+pub use dial::{Dialling, Resolved};
 pub use error::Error;
 pub use limits::ConnectionLimits;
 pub use proxy::Proxy;

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use waypost_sremp::{LinkId, Message};
+use waypost_sremp::{LinkId, Message, message::ErrorMessage};
 
 /// Pause after the system could not give us a connection: it is out of file handles or memory, and would say
 /// so again at once.
@@ -88,24 +88,29 @@ impl Default for ServerTiming {
 #[expect(clippy::large_enum_variant, reason = "made and taken apart at once; a box for each message costs more")]
 #[non_exhaustive]
 pub enum ServerEvent {
+    /// A connection has shown the right header.
+    Opened {
+        /// Which connection.
+        link: LinkId,
+        /// Of whom, for the rates.
+        address: IpAddr,
+    },
     /// A message.
     Message {
         /// On which connection.
         link: LinkId,
-        /// Of whom, for the rates.
-        address: IpAddr,
         /// The message.
         message: Message,
     },
     /// What came is no message. Nothing is read any more: the registry says so with
-    /// [`ServerCommand::Send`], and closes.
+    /// [`ServerCommand::Close`].
     Fault {
         /// On which connection.
         link: LinkId,
         /// What is wrong.
         error: waypost_sremp::Error,
     },
-    /// A connection ended that had brought something.
+    /// A connection ended that was opened.
     Closed {
         /// Which connection.
         link: LinkId,
@@ -119,8 +124,8 @@ pub enum ServerEvent {
 pub enum ServerCommand {
     /// Send a message: the answer to the oldest one that has none yet.
     Send(LinkId, Message),
-    /// Send what waits and close.
-    Close(LinkId),
+    /// Send what waits, and this as the last message, and close.
+    Close(LinkId, Option<ErrorMessage>),
 }
 
 /// What went through a server since it started.
@@ -216,7 +221,7 @@ impl RendezvousServer {
     pub fn command(&self, command: ServerCommand) {
         match command {
             ServerCommand::Send(link, message) => self.shared.command(link, Command::Send(Box::new(message))),
-            ServerCommand::Close(link) => self.shared.command(link, Command::Close),
+            ServerCommand::Close(link, error) => self.shared.command(link, Command::Close(error.map(Box::new))),
         }
     }
 

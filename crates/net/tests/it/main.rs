@@ -9,6 +9,7 @@
 )]
 
 mod conversation;
+mod dialling;
 mod flood;
 mod handshake;
 mod memory;
@@ -17,3 +18,4 @@ mod raw;
 mod rendezvous;
 mod servers;
 mod slow;
+mod socks;

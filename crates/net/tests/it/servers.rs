@@ -129,17 +129,16 @@ async fn serve(
             }
         };
         match event {
-            ServerEvent::Message { link, message: Message::ListServersRequest(_), .. } => {
+            ServerEvent::Message { link, message: Message::ListServersRequest(_) } => {
                 server.command(ServerCommand::Send(link, suggestion().into()));
             }
-            ServerEvent::Message { link, message, .. } => {
+            ServerEvent::Message { link, message } => {
                 let error = ErrorMessage::new(ErrorCode::Unsupported).answering(&message);
                 server.command(ServerCommand::Send(link, error.into()));
             }
             ServerEvent::Fault { link, error } => {
                 let error = ErrorMessage { fatal: true, ..ErrorMessage::new(error.code()) };
-                server.command(ServerCommand::Send(link, error.into()));
-                server.command(ServerCommand::Close(link));
+                server.command(ServerCommand::Close(link, Some(error)));
             }
             _ => {}
         }

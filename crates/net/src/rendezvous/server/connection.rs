@@ -3,6 +3,7 @@
 use super::{ServerEvent, Shared};
 use crate::limits::Permit;
 use crate::rendezvous::pipe::{Moved, Pipe};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,13 +13,13 @@ use tokio::sync::mpsc::{self, Permit as Room};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_rustls::server::TlsStream;
 use waypost_sremp::rendezvous::Framing;
-use waypost_sremp::{Error, LinkId, Message};
+use waypost_sremp::{Error, LinkId, Message, message::ErrorMessage};
 
 /// What the registry wants of one connection.
 #[derive(Debug)]
 pub(super) enum Command {
     Send(Box<Message>),
-    Close,
+    Close(Option<Box<ErrorMessage>>),
 }
 
 /// Starts the task of a connection.
@@ -60,9 +61,9 @@ async fn run(shared: &Shared, stream: TcpStream, address: IpAddr, permit: Permit
         queue,
         framing: Framing::server(),
         input: Vec::new(),
-        pending: None,
+        pending: VecDeque::new(),
         waiting: 0,
-        told: false,
+        opened: false,
         crowded: false,
         incomplete: Share::new(&shared.counters.incomplete),
         unsent: Share::new(&shared.counters.unsent),
@@ -70,9 +71,9 @@ async fn run(shared: &Shared, stream: TcpStream, address: IpAddr, permit: Permit
     let mut pipe = Pipe::new(stream);
     let parting = connection.converse(&mut pipe, by).await;
     shared.links().remove(&link);
-    let told = connection.told;
+    let opened = connection.opened;
     drop(connection);
-    if told {
+    if opened {
         shared.tell(ServerEvent::Closed { link }).await;
     } else {
         shared.counters.not_opened.fetch_add(1, Ordering::Relaxed);
@@ -90,6 +91,14 @@ enum Parting {
     AtOnce,
 }
 
+/// What the registry is to be told.
+#[expect(clippy::large_enum_variant, reason = "made and taken apart at once; a box for each message costs more")]
+enum News {
+    Opened,
+    Message(Message),
+    Fault(Error),
+}
+
 struct Connection<'a> {
     shared: &'a Shared,
     link: LinkId,
@@ -100,11 +109,11 @@ struct Connection<'a> {
     /// Read, and not cut into messages yet.
     input: Vec<u8>,
     /// What the registry is to be told next.
-    pending: Option<Result<Message, Error>>,
+    pending: VecDeque<News>,
     /// Messages without an answer.
     waiting: usize,
     /// The registry knows of the connection.
-    told: bool,
+    opened: bool,
     /// There are too many.
     crowded: bool,
     /// Bytes of the message that is not complete.
@@ -131,10 +140,10 @@ impl Connection<'_> {
                 (true, None) => write_by = Some(Instant::now() + shared.timing.write),
                 _ => {}
             }
-            match &self.pending {
+            match self.pending.back() {
                 // Whoever did not show the right header is told nothing more.
-                Some(Err(_)) if !self.framing.is_agreed() => return Parting::Polite,
-                Some(Err(_)) => faulty = true,
+                Some(News::Fault(_)) if !self.opened => return Parting::Polite,
+                Some(News::Fault(_)) => faulty = true,
                 _ => {}
             }
             if self.crowded || self.incomplete.is_too_much(shared.limits.incomplete) {
@@ -152,13 +161,19 @@ impl Connection<'_> {
                     Ok(Moved::Read(_)) => {}
                     Ok(Moved::Eof) | Err(_) => return Parting::AtOnce,
                 },
-                room = shared.news.reserve(), if self.pending.is_some() => match room {
+                room = shared.news.reserve(), if !self.pending.is_empty() => match room {
                     Ok(room) => self.tell(room),
                     Err(_) => return Parting::Polite,
                 },
                 command = self.queue.recv() => match command {
                     Some(Command::Send(message)) => self.answer(&message),
-                    Some(Command::Close) => return Parting::Polite,
+                    Some(Command::Close(error)) => {
+                        if let Some(error) = error {
+                            self.answer(&(*error).into());
+                            pipe.push(&self.framing.take_output());
+                        }
+                        return Parting::Polite;
+                    }
                     None => return Parting::AtOnce,
                 },
                 () = &mut timer => {
@@ -173,49 +188,53 @@ impl Connection<'_> {
     fn may_read(&self) -> bool {
         let limits = &self.shared.limits;
         let crowded = self.unsent.all() >= limits.unsent_by_all && self.unsent.own() > 0;
-        self.input.is_empty() && self.pending.is_none() && self.unsent.own() < limits.unsent && !crowded
+        self.input.is_empty() && self.pending.is_empty() && self.unsent.own() < limits.unsent && !crowded
     }
 
     /// Cuts the next message out of what was read, if the registry may have one more. Gives whether the header
     /// or a message became complete.
     fn cut(&mut self) -> bool {
-        if self.pending.is_some() || self.waiting >= self.shared.limits.requests || self.input.is_empty() {
+        if !self.pending.is_empty() || self.waiting >= self.shared.limits.requests || self.input.is_empty() {
             return false;
         }
         let mut rest = &self.input[..];
-        let was_agreed = self.framing.is_agreed();
-        self.pending = self.framing.read(&mut rest).transpose();
+        let read = self.framing.read(&mut rest);
         let left = rest.len();
-        self.incomplete.set(if self.pending.is_some() { 0 } else { self.incomplete.own() + self.input.len() - left });
+        let incomplete = self.incomplete.own() + self.input.len() - left;
+        self.incomplete.set(if matches!(read, Ok(None)) { incomplete } else { 0 });
         if left == 0 {
             self.input = Vec::new();
         } else {
             self.input.drain(..self.input.len() - left);
         }
-        if self.framing.is_agreed() && !was_agreed {
+        let opens = self.framing.is_agreed() && !self.opened;
+        if opens {
             self.permit.identified();
             self.crowded = !self.permit.stranger();
-            return true;
+            self.opened = true;
+            self.pending.push_back(News::Opened);
         }
-        matches!(self.pending, Some(Ok(_)))
+        match read {
+            Ok(Some(message)) => self.pending.push_back(News::Message(message)),
+            Ok(None) => return opens,
+            Err(error) => self.pending.push_back(News::Fault(error)),
+        }
+        true
     }
 
     fn tell(&mut self, room: Room<'_, ServerEvent>) {
         let (link, address) = (self.link, self.address);
-        match self.pending.take() {
-            Some(Ok(message)) => {
+        let Some(news) = self.pending.pop_front() else { return };
+        room.send(match news {
+            News::Opened => ServerEvent::Opened { link, address },
+            News::Message(message) => {
                 self.shared.counters.messages.fetch_add(1, Ordering::Relaxed);
                 // An error is never answered.
                 self.waiting += usize::from(!matches!(message, Message::Error(_)));
-                self.told = true;
-                room.send(ServerEvent::Message { link, address, message });
+                ServerEvent::Message { link, message }
             }
-            Some(Err(error)) => {
-                self.told = true;
-                room.send(ServerEvent::Fault { link, error });
-            }
-            None => {}
-        }
+            News::Fault(error) => ServerEvent::Fault { link, error },
+        });
     }
 
     fn answer(&mut self, message: &Message) {
