@@ -64,6 +64,7 @@ pub struct Account {
     answers_due: BTreeMap<ContactId, Mono>,
     sessions_started: Allowance,
     prekeys_given: Allowance,
+    relays: relays::Relays,
     sweep_at: Mono,
     sweep_from: sweep::Cursor,
     next_save: u64,
@@ -87,6 +88,7 @@ impl Account {
             answers_due: BTreeMap::new(),
             sessions_started: Allowance::new(limits.sessions_per_hour, hour, limits.peers),
             prekeys_given: Allowance::new(limits.prekeys_per_hour, hour, limits.peers),
+            relays: relays::Relays::new(now.mono),
             sweep_at: now.mono.after(timing.sweep),
             sweep_from: sweep::Cursor::default(),
             next_save: 0,
@@ -120,12 +122,12 @@ impl Account {
         self.links.get(&link).map(|link| link.peer)
     }
 
-    /// Whether letters wait for a peer.
+    /// Whether letters wait for a peer, here or at a relay.
     ///
     /// # Errors
     /// The records failed.
     pub fn waits_for(&self, records: &(impl Records + ?Sized), peer: &ContactId) -> Result<bool, Error> {
-        Ok(outbox::has_items(records, peer)?)
+        Ok(outbox::has_items(records, peer)? || outbox::is_kept(records, peer)?)
     }
 
     /// Everybody for whom letters wait: after a start, connections to them are wanted.
@@ -178,7 +180,16 @@ impl Account {
             Input::Judge { link, identity, standing } => self.judge(&mut step, link, &identity, standing)?,
             Input::LinkUp { link, peer, we_dialled } => self.link_up(&mut step, rng, link, peer, we_dialled)?,
             Input::LinkRefused { link, code } => self.link_refused(&mut step, link, code)?,
-            Input::LinkDown(link) => self.link_down(&mut step, link),
+            Input::LinkDown(link) => {
+                let peer = self.peer_of(link);
+                self.link_down(&mut step, link);
+                self.relay_down(&mut step, link)?;
+                // What was on its way there goes by the relay, if one was named.
+                if let Some(peer) = peer.filter(|peer| self.relays.way_to(peer).is_some()) {
+                    self.lane_goes_back(&peer, 0);
+                    self.settle(&mut step, rng, peer)?;
+                }
+            }
             Input::RelayUp { link, relay, handshake_hash, own } => {
                 self.relay_up(&mut step, link, relay, handshake_hash, own)?;
             }
@@ -206,9 +217,9 @@ impl Account {
     /// When to call with [`Input::Tick`].
     pub fn poll_timeout(&self) -> Option<Mono> {
         let links = self.links.values().filter_map(Link::due);
-        let setups = self.setups.values().map(Setup::due);
+        let setups = self.setups.values().filter_map(Setup::due);
         let answers = self.answers_due.values().copied();
-        links.chain(setups).chain(answers).chain([self.sweep_at]).min()
+        links.chain(setups).chain(answers).chain(self.relays.due()).chain([self.sweep_at]).min()
     }
 
     fn finish<R: Records>(&mut self, step: Step<'_, R>) {
@@ -239,7 +250,8 @@ impl Account {
     fn tick<R: Records>(&mut self, step: &mut Step<'_, R>, rng: &mut impl CryptoRng) -> Result<(), Error> {
         self.setups_due(step, rng)?;
         self.answer_due(step, rng)?;
-        self.confirmations_due(step)?;
+        self.confirmations_due(step, rng)?;
+        self.relays_due(step, rng)?;
         if self.sweep_at <= step.now.mono {
             self.sweep_at = step.now.mono.after(self.timing.sweep);
             self.sweep(step)?;
@@ -255,6 +267,7 @@ impl Account {
 /// The records failed.
 pub fn forget_sessions<R: Records + ?Sized>(batch: &mut Batch<'_, R>) -> Result<(), Error> {
     Vault::default().drop_all(batch)?;
+    relays::forget(batch)?;
     outbox::unseal_all(batch)
 }
 

@@ -207,6 +207,11 @@ impl ErrorCode {
         Self::ALL.iter().copied().find(|code| code.name() == name)
     }
 
+    /// Whether only a new session lets the one who says so read us. Profile, Sessions.
+    pub(crate) const fn wants_session(self) -> bool {
+        matches!(self, Self::NoSession | Self::Decrypt | Self::SkipLimit | Self::PrekeyUnknown)
+    }
+
     /// Whether a connection ends by it, where the profile says nothing else for the place it arises.
     pub const fn is_fatal(self) -> bool {
         self.value() < 20 && !matches!(self, Self::Unsupported) || matches!(self, Self::Auth)

@@ -29,10 +29,13 @@ mod push;
 mod records;
 mod register;
 mod retrieve;
+mod session;
 mod signature;
 mod store;
 
 pub use crate::docket::Counts;
 pub use depot::{Depot, Input, Output};
 pub use policy::{Access, DepotLimits, DepotTiming, Policy, TokenHash};
+pub use session::ClientTiming;
+pub(crate) use session::{ClientSession, Request};
 pub use signature::{Role, auth_content, confirmation_content, store_content};

@@ -21,6 +21,16 @@ record! {
     }
 }
 
+/// What became of a message that came.
+pub(super) enum Receipt {
+    /// It is kept: to be confirmed.
+    Taken,
+    /// It was kept before: to be confirmed again.
+    Again,
+    /// Nothing of it is kept.
+    Refused(ErrorCode),
+}
+
 impl Account {
     pub(super) fn message<R: Records>(
         &mut self,
@@ -30,10 +40,13 @@ impl Account {
         message: Message,
         people: &dyn People,
     ) -> Result<(), Error> {
+        if self.relays.has(link) {
+            return self.relay_message(step, rng, link, message, people);
+        }
         let Some(peer) = self.links.get(&link).map(|link| link.peer) else { return Ok(()) };
         match message {
             Message::DirectMessage(message) => self.direct(step, rng, link, peer, &message, people),
-            Message::DeliveryConfirmation(confirmation) => self.confirmed(step, rng, &confirmation),
+            Message::DeliveryConfirmation(confirmation) => self.confirmed(step, rng, &confirmation).map(|_| ()),
             Message::FetchPrekeys(request) => self.give_prekeys(step, rng, link, peer, &request),
             Message::Prekeys(prekeys) => self.take_prekeys(step, rng, link, peer, &prekeys),
             Message::Error(error) => self.peer_error(step, rng, peer, &error),
@@ -54,18 +67,34 @@ impl Account {
         message: &DirectMessage,
         people: &dyn People,
     ) -> Result<(), Error> {
-        let key = [&peer.as_bytes()[..], &message.message_id.to_be_bytes()].concat();
+        match self.receive(step, rng, peer, message.message_id, &message.encrypted_blob, people)? {
+            Receipt::Taken | Receipt::Again => self.confirm(step, link, &peer, message.message_id),
+            Receipt::Refused(code) => self.unreadable(step, link, message.message_id, code),
+        }
+        Ok(())
+    }
+
+    /// Opens a message, by whatever way it came, and keeps what it brings; one that was taken before is
+    /// not opened again.
+    pub(super) fn receive<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        rng: &mut impl CryptoRng,
+        peer: ContactId,
+        message_id: u64,
+        blob: &[u8],
+        people: &dyn People,
+    ) -> Result<Receipt, Error> {
+        let key = [&peer.as_bytes()[..], &message_id.to_be_bytes()].concat();
         if step.batch.record(SEEN, &key)?.is_some() {
-            self.confirm(step, link, &peer, message.message_id);
-            return Ok(());
+            return Ok(Receipt::Again);
         }
         let may_start = self.sessions_started.has(step.now.mono, &peer);
-        let blob: &[u8] = &message.encrypted_blob;
         // Only the long form carries an identity.
         let before = if blob.first() == Some(&1) { book::row(&step.batch, &peer)? } else { None };
         // Tried apart: a message that is refused in the end leaves no trace.
         let mut trial = Batch::new(&step.batch);
-        let arrival = Arrival { peer, message_id: message.message_id, blob, may_start };
+        let arrival = Arrival { peer, message_id, blob, may_start };
         let opened = self.vault.open(&mut trial, self.own(), arrival, step.now.wall, rng);
         let opened = match opened {
             Ok(opened) => opened,
@@ -75,29 +104,25 @@ impl Account {
                 let learned = trial.into_changes();
                 step.batch.absorb(learned);
                 self.tell_change(step, peer, before)?;
-                self.unreadable(step, link, message.message_id, error.code());
-                return Ok(());
+                return Ok(Receipt::Refused(error.code()));
             }
         };
         let content = Content::decode(&opened.content);
         if !is_admitted(&content, &peer, people)? {
-            self.unreadable(step, link, message.message_id, ErrorCode::Rate);
-            return Ok(());
+            return Ok(Receipt::Refused(ErrorCode::Rate));
         }
         let trusted = book::row(&step.batch, &peer)?.is_some_and(|row| row.trust == Trust::Trusted);
         // Refused instead of dropped: the sender's person is to know.
         if content.text_len() > if trusted { MAX_TEXT_TRUSTED } else { MAX_TEXT } {
-            self.unreadable(step, link, message.message_id, ErrorCode::TooLarge);
-            return Ok(());
+            return Ok(Receipt::Refused(ErrorCode::TooLarge));
         }
         let changes = trial.into_changes();
         step.batch.absorb(changes);
         self.tell_change(step, peer, before)?;
         step.batch.put(SEEN, key, msgpack::encode(&Seen { at: step.now.wall }));
         self.opened(step, rng, &peer, &opened, blob.first() == Some(&1))?;
-        self.take_content(step, peer, message.message_id, content, &opened)?;
-        self.confirm(step, link, &peer, message.message_id);
-        Ok(())
+        self.take_content(step, peer, message_id, content, &opened)?;
+        Ok(Receipt::Taken)
     }
 
     /// What a message that was opened says about sessions.
@@ -111,7 +136,8 @@ impl Account {
     ) -> Result<(), Error> {
         if opened.is_new {
             self.sessions_started.take(step.now.mono, *peer);
-            if self.setups.get(peer).is_some_and(|setup| !setup.is_restart()) {
+            // A session of the peer's serves as well, unless it may be what cannot be read.
+            if self.setups.get(peer).is_some_and(|setup| !setup.is_restart() || setup.has_no_way()) {
                 self.setups.remove(peer);
             }
             if opened.is_higher {
@@ -171,7 +197,13 @@ impl Account {
         Ok(())
     }
 
-    fn confirm<R: Records>(&mut self, step: &mut Step<'_, R>, link: LinkId, sender: &ContactId, message_id: u64) {
+    pub(super) fn confirm<R: Records>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        link: LinkId,
+        sender: &ContactId,
+        message_id: u64,
+    ) {
         let timestamp = step.now.wall;
         let signature = self.sign_confirmation(sender, message_id, timestamp);
         let confirmation = DeliveryConfirmation {
@@ -218,28 +250,20 @@ impl Account {
         let Some(code) = ErrorCode::from_value(error.code) else { return Ok(()) };
         let found = self.item_of(step, &peer, message_id)?;
         // An identity in our session that is too old for the peer: a new session carries the new one.
-        let wants_session = matches!(
-            code,
-            ErrorCode::NoSession
-                | ErrorCode::Decrypt
-                | ErrorCode::SkipLimit
-                | ErrorCode::PrekeyUnknown
-                | ErrorCode::IdStale
-        );
-        if wants_session {
+        if code.wants_session() || code == ErrorCode::IdStale {
             // What is no item is an empty content: nothing would come through on its session either.
             if found.is_none_or(|(_, item)| item.is_sealed_as(message_id)) {
-                self.restart(step, peer);
+                self.restart(step, peer)?;
             }
             return Ok(());
         }
         let Some((order, item)) = found else { return Ok(()) };
         match code {
             ErrorCode::Malformed | ErrorCode::Unsupported | ErrorCode::TooLarge | ErrorCode::Limit => {
-                self.give_up(step, &peer, order, &item, "the contact's software refuses it");
+                self.give_up(step, &peer, order, &item, "the contact's software refuses it")?;
             }
             ErrorCode::Rejected | ErrorCode::Forbidden => {
-                self.give_up(step, &peer, order, &item, "the contact refuses letters from you");
+                self.give_up(step, &peer, order, &item, "the contact refuses letters from you")?;
             }
             // Read before under another id: sealed once more, the letter's own id prevents a double.
             ErrorCode::Replay => self.reseal(step, rng, &peer, order, item)?,

@@ -1,5 +1,6 @@
 //! The numbers of an account.
 
+use crate::relay::ClientTiming;
 use std::time::Duration;
 
 /// Bounds of an account. Defaults are the profile's.
@@ -56,6 +57,10 @@ pub struct AccountTiming {
     pub simultaneous: Duration,
     /// How long (sender, message_id) pairs are remembered (profile, Sessions).
     pub seen: Duration,
+    /// How long a stored message that cannot be read is kept for another try (profile, Sessions).
+    pub unreadable: Duration,
+    /// Times of connections to relays.
+    pub relay: ClientTiming,
     /// Pause between two rounds of tidying up.
     pub sweep: Duration,
 }
@@ -73,6 +78,8 @@ impl Default for AccountTiming {
             answer: Duration::from_secs(1),
             simultaneous: Duration::from_secs(10),
             seen: Duration::from_secs(90 * 24 * 3600),
+            unreadable: Duration::from_secs(24 * 3600),
+            relay: ClientTiming::default(),
             sweep: Duration::from_secs(60),
         }
     }

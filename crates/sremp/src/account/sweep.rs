@@ -2,6 +2,7 @@
 
 use super::direct::{SEEN, Seen};
 use super::foreign::{BY_LETTER, BY_TEXT, Pair};
+use super::relays::{UNREADABLE, Unreadable};
 use super::{Account, Step};
 use crate::{Error, msgpack};
 use waypost_core::{Records, Space};
@@ -17,7 +18,7 @@ pub(super) struct Cursor {
 }
 
 /// What grows old here.
-const SPACES: [Space; 3] = [SEEN, BY_TEXT, BY_LETTER];
+const SPACES: [Space; 4] = [SEEN, BY_TEXT, BY_LETTER, UNREADABLE];
 
 impl Account {
     /// One round.
@@ -31,8 +32,11 @@ impl Account {
         let found = step.batch.records(space, b"", self.sweep_from.after.as_deref(), ROUND)?;
         let last = found.last().map(|(key, _)| key.clone());
         for (key, value) in found {
-            let at =
-                if space == SEEN { msgpack::decode::<Seen>(&value)?.at } else { msgpack::decode::<Pair>(&value)?.at };
+            let at = match space {
+                SEEN => msgpack::decode::<Seen>(&value)?.at,
+                UNREADABLE => msgpack::decode::<Unreadable>(&value)?.first,
+                _ => msgpack::decode::<Pair>(&value)?.at,
+            };
             if at < old_before {
                 step.batch.remove(space, key);
             }

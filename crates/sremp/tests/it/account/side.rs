@@ -13,6 +13,7 @@ use waypost_sremp::{
     connection::Verdict,
     ed25519::SigningKey,
     forget_sessions,
+    identity::RelayRef,
     message::ErrorMessage,
     x25519::Secret,
 };
@@ -156,6 +157,15 @@ impl Side {
     pub(crate) fn rename(&mut self, name: &str) {
         let mut draft = IdentityDraft::next(&self.identity, self.now.wall).unwrap();
         draft.username = name.to_owned();
+        self.identity = draft.sign(&self.signing).unwrap();
+        self.account.set_identity(self.identity.clone());
+    }
+
+    /// Mailboxes of one's own, as the identity says.
+    pub(crate) fn lives_at(&mut self, relays: Vec<RelayRef>) {
+        let mut draft = IdentityDraft::next(&self.identity, self.now.wall).unwrap();
+        draft.flags.uses_relay = !relays.is_empty();
+        draft.relays = relays;
         self.identity = draft.sign(&self.signing).unwrap();
         self.account.set_identity(self.identity.clone());
     }
