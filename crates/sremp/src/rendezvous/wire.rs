@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((server.take_output(), server.is_agreed()), (OWN_HEADER.to_bytes().to_vec(), false));
         let mut server = Framing::server();
         assert!(matches!(server.read(&mut &b"GE"[..]), Err(Error::Malformed(_))));
-        assert_eq!(server.take_output(), []);
+        assert_eq!(server.take_output(), [0u8; 0]);
         let mut client = Framing::client();
         assert_eq!(client.take_output(), OWN_HEADER.to_bytes());
         assert_eq!(client.read(&mut &b"SREMP\x01\x09"[..]), Ok(None));
