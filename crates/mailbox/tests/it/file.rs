@@ -1,0 +1,137 @@
+//! The file itself: whose it is, and what a torn one still has.
+
+use crate::crash;
+use futures::executor::block_on;
+use rand::RngExt;
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use waypost_core::{ErrorKind, HasKind, MailboxOp};
+use waypost_mailbox::{Config, Embedded, Error, Mailbox};
+use waypost_testkit::SimRng;
+
+#[test]
+fn is_its_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/mailboxes.db");
+    let engine = Embedded::open(&path, Config::default()).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    for ending in ["", "-wal", "-shm", ".lock"] {
+        assert_eq!(mode(&folder.path().join(format!("new/mailboxes.db{ending}"))), 0o600, "{ending}");
+    }
+    engine.close().unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let _engine = Embedded::open(&path, Config::default()).unwrap();
+    assert_eq!(mode(&path), 0o600);
+}
+
+#[test]
+fn is_one_engines_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mailboxes.db");
+    let engine = Embedded::open(&path, Config::default()).unwrap();
+    let refused = Embedded::open(&path, Config::default()).unwrap_err();
+    assert!(matches!(refused, Error::InUse(_)), "{refused}");
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    let other = engine.clone();
+    drop(engine);
+    assert!(Embedded::open(&path, Config::default()).is_err(), "a clone still has it");
+    drop(other);
+    Embedded::open(&path, Config::default()).unwrap();
+}
+
+#[test]
+fn closes_after_what_was_submitted() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = crash::open(folder.path());
+    let under_way: Vec<_> = (0..50).map(|number| engine.commit(crash::now(), crash::batch(number))).collect();
+    engine.close().unwrap();
+    for done in under_way {
+        assert_eq!(block_on(done).unwrap().len(), 3);
+    }
+    let late = block_on(engine.commit(crash::now(), crash::batch(50)));
+    assert!(matches!(late, Err(Error::Closed)), "{late:?}");
+    let late = block_on(engine.commit(crash::now(), vec![]));
+    assert!(matches!(late, Err(Error::Closed)), "{late:?}");
+    engine.close().unwrap();
+    drop(engine);
+    assert!(!folder.path().join("mailboxes.db-wal").exists(), "the log was taken over");
+    crash::check(&crash::open(folder.path()), 50);
+}
+
+#[test]
+fn says_how_much_it_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = crash::open(folder.path());
+    let before = block_on(engine.size()).unwrap();
+    for number in 0..20 {
+        block_on(engine.commit(crash::now(), crash::batch(number))).unwrap();
+    }
+    let after = block_on(engine.size()).unwrap();
+    assert!(after.bytes > 100_000 && after.stored_bytes.unwrap() > before.stored_bytes.unwrap() + after.bytes);
+    let disk = after.disk.unwrap();
+    assert!(disk.free <= disk.total && disk.total > 0);
+}
+
+#[test]
+fn refuses_what_is_no_file_of_mailboxes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mailboxes.db");
+    fs::write(&path, vec![7; 10_000]).unwrap();
+    let refused = Embedded::open(&path, Config::default()).unwrap_err();
+    assert!(matches!(refused, Error::Damaged(_)), "{refused}");
+    assert_eq!(fs::read(&path).unwrap(), vec![7; 10_000], "it is left as it was");
+}
+
+#[test]
+fn refuses_keys_that_are_too_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = crash::open(folder.path());
+    let long = crash::batch(0).into_iter().map(|op| match op {
+        MailboxOp::Put(mut put) => {
+            put.key = vec![7; 129];
+            MailboxOp::Put(put)
+        }
+        op => op,
+    });
+    let refused = block_on(engine.commit(crash::now(), long.collect())).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Internal);
+}
+
+/// A power loss can leave any end of the log unwritten, or written as something else.
+#[test]
+fn a_torn_end_costs_what_was_in_it_and_nothing_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = |folder: &Path| folder.join("mailboxes.db-wal");
+    let engine = crash::open(folder.path());
+    let mut ends = Vec::new();
+    for number in 0..40 {
+        block_on(engine.commit(crash::now(), crash::batch(number))).unwrap();
+        ends.push(fs::metadata(log(folder.path())).unwrap().len());
+    }
+    assert!(ends.is_sorted_by(|a, b| a < b), "the log was not taken over meanwhile: {ends:?}");
+    let mut rng = SimRng::new(7);
+    for round in 0..60 {
+        let torn = tempfile::tempdir().unwrap();
+        for ending in ["", "-wal"] {
+            let name = format!("mailboxes.db{ending}");
+            fs::copy(folder.path().join(&name), torn.path().join(&name)).unwrap();
+        }
+        let mut bytes = fs::read(log(torn.path())).unwrap();
+        let tear = rng.random_range(0..bytes.len());
+        match round % 3 {
+            0 => bytes.truncate(tear),
+            1 => bytes[tear] ^= 1 << rng.random_range(0..8),
+            _ => bytes[tear..].fill_with(|| rng.random()),
+        }
+        fs::write(log(torn.path()), &bytes).unwrap();
+        let whole = ends.iter().filter(|end| **end <= tear as u64).count() as u64;
+        let engine = Embedded::open(&torn.path().join("mailboxes.db"), Config::default()).unwrap();
+        let committed = crash::committed(&engine);
+        assert!(committed >= whole, "torn at {tear}: {committed} of {whole}");
+        assert!(committed <= 40);
+        drop(engine);
+        if committed > 0 {
+            crash::check(&crash::open(torn.path()), committed);
+        }
+    }
+}
