@@ -1,5 +1,6 @@
 //! The shell between the pure machines and the network: sockets, their bounds, and one driver a protocol.
 
+pub mod bootstrap;
 mod clock;
 pub mod dial;
 mod error;

@@ -8,6 +8,7 @@
     reason = "a test that goes wrong ends by panic"
 )]
 
+mod bootstrap;
 mod conversation;
 mod dialling;
 mod flood;
