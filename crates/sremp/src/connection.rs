@@ -212,7 +212,12 @@ impl Connection {
         if !self.out.is_empty() {
             return Some(Output::Send(std::mem::take(&mut self.out)));
         }
-        self.queue.pop_front()
+        let output = self.queue.pop_front();
+        if self.queue.is_empty() {
+            // Most connections wait for something most of the time: they hold no room meanwhile.
+            self.queue = VecDeque::new();
+        }
+        output
     }
 
     /// When to come back with [`Input::Tick`], if nothing happens before.

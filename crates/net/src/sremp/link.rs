@@ -246,6 +246,7 @@ impl<'a> Link<'a> {
                 }
             }
         }
+        self.news = VecDeque::new();
     }
 
     /// Waits until the engine has room for the next event; for ever if there is none.

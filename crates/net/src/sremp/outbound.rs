@@ -5,8 +5,8 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpStream;
 
-/// Kept between uses; what grew beyond goes back to the system.
-const KEEP: usize = 64 << 10;
+/// Bytes at the front that are written before the others move up.
+const WRITTEN: usize = 64 << 10;
 
 /// Bytes on their way to one socket, in order. Several frames leave in one write.
 ///
@@ -81,12 +81,10 @@ impl<'a> Outbound<'a> {
             self.settle(length);
         }
         if self.is_empty() {
+            // Most connections wait for something most of the time: they hold no room meanwhile.
             self.start = 0;
-            self.bytes.clear();
-            if self.bytes.capacity() > KEEP {
-                self.bytes = Vec::new();
-            }
-        } else if self.start >= KEEP {
+            self.bytes = Vec::new();
+        } else if self.start >= WRITTEN {
             self.bytes.drain(..self.start);
             self.start = 0;
         }

@@ -38,7 +38,7 @@ pub(super) fn accepted(shared: &Arc<Shared>, stream: TcpStream, remote: SocketAd
         let _ = stream.set_nodelay(true);
         let (now, timing) = (shared.clock.now(), shared.timing.connection);
         let machine = Connection::accept(now, shared.keys(), shared.machine.clone(), timing);
-        let link = Link::new(&shared, id, remote.to_string(), machine, Some(permit));
+        let link = Box::new(Link::new(&shared, id, remote.to_string(), machine, Some(permit)));
         run(&shared, link, stream, reins).await;
     });
 }
@@ -66,13 +66,13 @@ async fn dial_and_run<'a>(
     id: LinkId,
     to: Target,
     reins: &mut Reins,
-) -> Result<(Link<'a>, TcpStream, Place<'a>), CloseReason> {
+) -> Result<(Box<Link<'a>>, TcpStream, Place<'a>), CloseReason> {
     let place = Place::take(shared).ok_or(CloseReason::Local(ErrorCode::Limit))?;
     let stream = connect(shared, &to, reins).await?;
     let (now, timing) = (shared.clock.now(), shared.timing.connection);
     let machine = Connection::dial(now, &mut rand::rng(), shared.keys(), to.dialled, shared.machine.clone(), timing)
         .map_err(|error| CloseReason::Local(error.code()))?;
-    Ok((Link::new(shared, id, to.address.to_string(), machine, None), stream, place))
+    Ok((Box::new(Link::new(shared, id, to.address.to_string(), machine, None)), stream, place))
 }
 
 /// Starts the task that looks up a host.
@@ -89,28 +89,34 @@ pub(super) fn resolve(shared: &Arc<Shared>, ticket: u64, host: SrempAddress) {
 }
 
 /// Runs a connection to its end.
-async fn run(shared: &Shared, mut link: Link<'_>, stream: TcpStream, mut reins: Reins) {
+///
+/// What the machine and its surroundings are in lies apart: a future holds what it is given more than once.
+async fn run(shared: &Shared, mut link: Box<Link<'_>>, stream: TcpStream, mut reins: Reins) {
     let reason = converse(shared, &mut link, &stream, &mut reins).await;
     let id = link.id();
     shared.forget(id);
     let (announced, news) = (link.is_announced(), link.take_news());
-    let tell = async {
-        for event in news {
-            shared.tell(event).await;
-        }
-        if announced {
-            shared.tell(DriverEvent::Closed { link: id, reason }).await;
-        } else {
-            shared.traffic.count_dropped(reason.name());
-        }
-    };
-    let part = async {
-        tokio::select! {
-            () = part(shared, &mut link, stream) => {}
-            () = reins.cut.cancelled() => {}
-        }
-    };
-    tokio::join!(tell, part);
+    // Needed at the end alone, so it takes no room before.
+    let end = Box::pin(async {
+        let tell = async {
+            for event in news {
+                shared.tell(event).await;
+            }
+            if announced {
+                shared.tell(DriverEvent::Closed { link: id, reason }).await;
+            } else {
+                shared.traffic.count_dropped(reason.name());
+            }
+        };
+        let part = async {
+            tokio::select! {
+                () = part(shared, &mut link, stream) => {}
+                () = reins.cut.cancelled() => {}
+            }
+        };
+        tokio::join!(tell, part);
+    });
+    end.await;
 }
 
 /// Until one side ends it.

@@ -13,6 +13,7 @@ mod conversation;
 mod dialling;
 mod flood;
 mod handshake;
+mod idle;
 mod memory;
 mod node;
 mod raw;

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
 use waypost_core::SrempAddress;
 use waypost_net::sremp::{DriverConfig, DriverEvent};
 use waypost_sremp::Message;
@@ -17,7 +18,10 @@ use waypost_sremp::msgpack::Blob;
 /// What the issue of a hostile peer may cost above an idle node.
 const ALLOWED: u64 = 64 << 20;
 /// Set in the process that is attacked.
-const VICTIM: &str = "WAYPOST_TEST_VICTIM";
+pub(crate) const VICTIM: &str = "WAYPOST_TEST_VICTIM";
+
+/// The test of the attacked process.
+const NAME: &str = "memory::a_hostile_crowd_cannot_make_a_node_hold_64_mib_and_an_honest_peer_talks_on";
 
 /// What one of the crowd sends.
 type Attack = fn(&mut Raw, u8) -> Vec<u8>;
@@ -27,7 +31,7 @@ async fn a_hostile_crowd_cannot_make_a_node_hold_64_mib_and_an_honest_peer_talks
     if std::env::var_os(VICTIM).is_some() {
         return victim().await;
     }
-    let (mut child, address) = start_victim();
+    let (mut child, address) = start(NAME);
     let mut honest = Node::start(200, DriverConfig::default()).await;
     let link = honest.dial_to(address.clone(), Default::default());
     assert_eq!(honest.ready().await, link);
@@ -107,8 +111,8 @@ fn unknown_names(raw: &mut Raw, _: u8) -> Vec<u8> {
     (0..30_000).flat_map(|_| raw.seal(b"\x81\xa1X\x80")).collect()
 }
 
-fn start_victim() -> (Child, SrempAddress) {
-    let name = "memory::a_hostile_crowd_cannot_make_a_node_hold_64_mib_and_an_honest_peer_talks_on";
+/// Runs a test in a process of its own, up to where it says where it listens.
+pub(crate) fn start(name: &str) -> (Child, SrempAddress) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(VICTIM, "1");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -133,15 +137,11 @@ async fn victim() {
     node = Node::with_inbox(250, listening(), 1024).await;
     let idle = status("VmRSS:");
     say(&format!("listening {}", node.address()));
-    let (end, mut ended) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        let _ = end.send(());
-    });
+    let mut asked = until_stdin_ends();
     loop {
         let event = tokio::select! {
             event = node.news.recv() => event.unwrap(),
-            _ = &mut ended => break,
+            _ = asked.recv() => break,
         };
         match event {
             DriverEvent::Identified { link, .. } => node.judge(link, Verdict::Accept { known: false }),
@@ -153,13 +153,24 @@ async fn victim() {
     say(&format!("\ngrown {grown}"));
 }
 
+/// The lines of stdin; they end when it does.
+pub(crate) fn until_stdin_ends() -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines() {
+            let _ = sender.blocking_send(line.unwrap());
+        }
+    });
+    lines
+}
+
 #[expect(clippy::print_stdout, reason = "the attacked process reports to the test")]
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     println!("{line}");
 }
 
 /// A line of /proc/self/status, in bytes. VmHWM is the most that VmRSS ever was.
-fn status(name: &str) -> u64 {
+pub(crate) fn status(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
