@@ -28,7 +28,8 @@ pub(super) struct Watches {
 
 struct Watched {
     links: BTreeMap<LinkId, Watcher>,
-    is_reading: bool,
+    /// What is above this seq is being read.
+    reading: Option<u64>,
     /// Something happened since the mailbox was read.
     is_stale: bool,
     due: Mono,
@@ -57,7 +58,7 @@ impl Depot {
         let watched = watches.mailboxes.entry(client).or_insert_with(|| {
             watches.due.insert((due, client));
             self.out.push_back(Output::Watch(mailbox(&client)));
-            Watched { links: BTreeMap::new(), is_reading: false, is_stale: false, due }
+            Watched { links: BTreeMap::new(), reading: None, is_stale: false, due }
         });
         watched.links.entry(link).or_default();
     }
@@ -67,7 +68,8 @@ impl Depot {
         let Some(watched) = self.watches.mailboxes.get_mut(client) else { return };
         let Some(watcher) = watched.links.get_mut(&link) else { return };
         watcher.sent.get_or_insert(last_seq);
-        if watched.is_stale {
+        // Another connection of the client may have got meanwhile what this one's count did not see yet.
+        if watched.is_stale || watched.links.values().any(|other| other.sent > Some(last_seq)) {
             self.look(client);
         }
     }
@@ -105,8 +107,8 @@ impl Depot {
     pub(super) fn look(&mut self, client: &ContactId) {
         let Some(watched) = self.watches.mailboxes.get_mut(client) else { return };
         watched.is_stale = true;
-        let Some(after) = watched.start().filter(|_| !watched.is_reading) else { return };
-        (watched.is_reading, watched.is_stale) = (true, false);
+        let Some(after) = watched.start().filter(|_| watched.reading.is_none()) else { return };
+        (watched.reading, watched.is_stale) = (Some(after), false);
         let ops = vec![fetch(client, after, Wall::default(), self.limits.push_items, &self.limits)];
         self.ask(None, ops, Job::Push(*client));
     }
@@ -114,14 +116,14 @@ impl Depot {
     /// What a look has shown. When it failed, the slow clock looks again.
     pub(super) fn seen(&mut self, client: &ContactId, done: Done) {
         let Some(watched) = self.watches.mailboxes.get_mut(client) else { return };
-        watched.is_reading = false;
+        let Some(after) = watched.reading.take() else { return };
         let Ok([MailboxDone::Page { items, has_more }]) = answers(done) else { return };
         let mut sent = 0;
         for item in items {
             let seq = item.seq;
             let Some(message) = unasked(client, item) else { continue };
             for (link, watcher) in &mut watched.links {
-                if !watcher.is_held && watcher.sent.is_some_and(|sent| sent < seq) {
+                if !watcher.is_held && watcher.sent.is_some_and(|sent| (after..seq).contains(&sent)) {
                     watcher.sent = Some(seq);
                     self.out.push_back(Output::Send(*link, message.clone()));
                     sent += 1;
@@ -129,7 +131,8 @@ impl Depot {
             }
         }
         add(&mut self.counts.pushed, sent);
-        if has_more || watched.is_stale {
+        // One that came or was freed meanwhile may be further behind than what was read.
+        if has_more || watched.is_stale || watched.start() < Some(after) {
             self.look(client);
         }
     }

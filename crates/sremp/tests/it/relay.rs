@@ -1,5 +1,6 @@
 //! The relay beyond what the vectors show: durability, limits, expiry.
 
+mod access;
 mod clients;
 mod counters;
 mod durability;
@@ -7,3 +8,4 @@ mod expiry;
 mod limits;
 mod prekeys;
 mod push;
+mod storm;

@@ -2,12 +2,11 @@
 
 use super::clients::{World, code, register, relay_id, seqs};
 use crate::people::Person;
-use std::collections::BTreeSet;
 use waypost_core::Wall;
 use waypost_sremp::{
-    IdentityDraft, LinkId, Message,
+    IdentityDraft, Message,
     message::{DeliveryConfirmation, DirectMessage, DiscardMessage, FetchPrekeys, Ping},
-    relay::{Access, DepotLimits, Input, Policy},
+    relay::{DepotLimits, Input, Policy},
 };
 
 fn people() -> [Person; 3] {
@@ -112,18 +111,30 @@ fn keeps_a_bounded_number_of_confirmations() {
     assert_eq!(ids, [3, 4, 5]);
 }
 
-/// SR-8.1a, SR-11.1
+/// SR-8.2b: what is known already is known before the rate is asked, and does not count for it.
 #[test]
-fn serves_only_who_is_listed_if_there_is_a_list() {
-    let [alice, bob, _] = &people();
-    let access = Access::List(BTreeSet::from([alice.id()]));
-    let mut world = World::new(Policy { access, ..Policy::default() }, DepotLimits::default());
-    assert_eq!(world.join(1, alice, false), 0);
-    world.connect(2, bob);
-    assert_eq!(code(&world.answer(2, register(bob, 60, false))), (21, false));
-    assert!(!world.depot().is_registered(LinkId(2)));
-    assert_eq!(code(&world.answer(2, FetchPrekeys { target: alice.id() })), (20, true));
-    assert_eq!(world.depot().policy().to_wire().access, "list");
+fn knows_what_it_has_whatever_the_rate() {
+    let people = people();
+    let [alice, bob, carol] = &people;
+    let mut world = world(&people, Policy { rate_store: 2, ..Policy::default() });
+    let first = world.store(1, alice, bob, 1, b"x").unwrap();
+    for _ in 0..9 {
+        assert_eq!(world.store(1, alice, bob, 1, b"x"), Ok(first));
+        assert_eq!(world.store(1, alice, bob, 1, b"y"), Err(28));
+        assert_eq!(world.store(1, alice, &Person::new("Nobody", 9), 1, b"x"), Err(24));
+    }
+    assert_eq!(world.store(1, alice, bob, 2, &[0; 65_537]), Err(25));
+    // That one counted: the order of the checks is the profile's.
+    assert_eq!(world.store(1, alice, bob, 3, b"x"), Err(23));
+    assert_eq!(world.store(1, alice, bob, 1, b"x"), Ok(first));
+    assert_eq!(world.store(1, alice, bob, 1, b"y"), Err(28));
+    assert_eq!(world.store(1, alice, bob, 1, b""), Err(28));
+    assert_eq!(world.store(1, alice, bob, 4, b""), Err(23));
+    assert_eq!(world.store(1, alice, &Person::new("Nobody", 9), 1, b""), Err(24));
+    assert!(world.store(3, carol, bob, 1, b"x").is_ok());
+    world.pass(std::time::Duration::from_secs(60));
+    assert!(world.store(1, alice, bob, 3, b"x").is_ok());
+    assert_eq!(world.store(1, alice, bob, 4, b""), Err(25));
 }
 
 /// SR-2.2c, SR-2.2d: a listener that serves its owner too hands the relay only what is the relay's.

@@ -1,6 +1,6 @@
 //! SR-5f
 
-use super::clients::{World, code};
+use super::clients::{LINKS, World, code};
 use crate::people::{Person, at};
 use std::time::Duration;
 use waypost_sremp::{
@@ -80,4 +80,59 @@ fn gives_no_item_that_is_past_its_time_and_counts_each_pair_alone() {
     assert_eq!(code(&world.answer(1, FetchPrekeys { target: bob.id() })), (23, false));
     assert_eq!(code(&world.answer(1, FetchPrekeys { target: alice.id() })), (33, false));
     fetched(world.answer(2, FetchPrekeys { target: bob.id() }));
+}
+
+/// Two processes are asked for the same person's prekeys at once: no item is given to both.
+#[test]
+fn gives_each_item_once_whichever_process_is_asked() {
+    let (mut world, alice, bob, bundle, kem) = world();
+    let one_time = items(&bob, &kem, [5, 6]);
+    assert_eq!(left(&world.answer(2, PublishPrekeys { bundle, one_time })), 2);
+    world.start_process();
+    world.join(LINKS + 1, &alice, false);
+    world.commits = false;
+    for link in [1, LINKS + 1] {
+        assert!(world.ask(link, FetchPrekeys { target: bob.id() }).is_empty());
+    }
+    // Both read the lower one; the first takes it out, the second sees that it is gone.
+    assert!(world.finish(0, true).is_empty() && world.finish(0, true).is_empty());
+    let mut given = world.finish(0, true);
+    world.commits = true;
+    given.extend(world.finish(0, true));
+    let ids: Vec<_> =
+        given.into_iter().map(|(_, answer)| fetched(answer).one_time.unwrap().verify(&bob.id()).unwrap().id).collect();
+    assert_eq!(ids, [5, 6]);
+    assert_eq!(fetched(world.answer(1, FetchPrekeys { target: bob.id() })).one_time, None);
+}
+
+/// Two publishings at once count each other's items; who is always overtaken is told to come again.
+#[test]
+fn publishes_and_fetches_again_when_another_process_was_faster() {
+    let (mut world, alice, bob, bundle, kem) = world();
+    world.start_process();
+    world.join(LINKS + 2, &bob, false);
+    world.commits = false;
+    for (link, ids) in [(2, 0..100), (LINKS + 2, 50..150)] {
+        let one_time = items(&bob, &kem, ids);
+        assert!(world.ask(link, PublishPrekeys { bundle: bundle.clone(), one_time }).is_empty());
+    }
+    assert!(world.finish(0, true).is_empty() && world.finish(0, true).is_empty());
+    assert_eq!(left(&world.finish(0, true)[0].1), 100);
+    world.commits = true;
+    assert_eq!(left(&world.finish(0, true)[0].1), 150);
+    // Somebody else takes each item just before.
+    world.commits = false;
+    assert!(world.ask(1, FetchPrekeys { target: bob.id() }).is_empty());
+    for round in 0.. {
+        assert!(world.finish(0, true).is_empty());
+        let (_, _, taking) = &world.waiting[0];
+        let done = world.mailbox.commit(world.now.wall, taking.clone());
+        assert!(!done.is_empty());
+        let answers = world.finish(0, true);
+        if !answers.is_empty() {
+            assert_eq!((code(&answers[0].1), round), ((23, false), 8));
+            break;
+        }
+    }
+    assert!(alice.id() != bob.id());
 }

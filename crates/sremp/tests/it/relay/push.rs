@@ -151,6 +151,32 @@ fn skips_nothing_that_is_stored_while_the_client_registers() {
     assert_eq!(places(&sent), [(4, 1)]);
 }
 
+/// The same with another connection, which has got already what the count did not see.
+#[test]
+fn skips_nothing_that_another_connection_got_while_the_client_registers() {
+    let (alice, bob) = people();
+    let mut world = World::new(Policy::default(), DepotLimits::default());
+    world.join(1, &alice, false);
+    world.join(2, &bob, true);
+    world.connect(4, &bob);
+    world.commits = false;
+    world.ask(4, register(&bob, 60, true));
+    world.finish(0, true);
+    let (process, id, ops) = world.waiting.remove(0);
+    let counted = world.mailbox.commit(world.now.wall, ops);
+    world.commits = true;
+    assert_eq!(places(&world.ask(1, store(&alice, &bob, 1, b"x"))), [(2, 1)]);
+    world.commits = false;
+    world.ask(1, store(&alice, &bob, 2, b"x"));
+    world.finish(0, true);
+    // A look from 1 on is under way when the registration is done.
+    let sent = world.take_at(process, Input::Mailbox(id, counted));
+    assert!(matches!(&sent[..], [(LinkId(4), Message::RelayRegistered(_))]));
+    world.commits = true;
+    assert_eq!(world.waiting.len(), 1);
+    assert_eq!(places(&world.finish(0, true)), [(2, 2), (4, 1), (4, 2)]);
+}
+
 #[test]
 fn waits_with_what_was_not_asked_for_while_a_connection_is_slow() {
     let (alice, bob) = people();
