@@ -18,7 +18,9 @@ use waypost_fuzz_targets::{
     connection::{INITIATOR, RESPONDER},
     keyring::{PASSPHRASE, PURPOSE},
     node, peer,
+    people::{self, Person},
     ratchet::conversation,
+    relay, rendezvous,
     sremp::SIGNER,
     vault,
 };
@@ -28,7 +30,11 @@ use waypost_sremp::{
     ErrorCode, IdentityDraft, Message, TrustRow,
     content::{Content, Receipt, Text},
     ed25519::SigningKey,
-    message::{DeliveryConfirmation, DirectMessage, ErrorMessage, FetchPrekeys},
+    endpoint::Endpoint,
+    message::{
+        DeliveryConfirmation, DirectMessage, DiscardMessage, ErrorMessage, FetchPrekeys, ListServersRequest,
+        LookupRequest, Ping, RegisterRequest, RelayCapabilities, RelayRegister, RetrieveMessages, StoreMessage,
+    },
     noise::{Initiator, NoiseKeys, Responder},
     probe,
     trust::{Fork, VerifiedVia},
@@ -52,6 +58,7 @@ fn main() {
     vaults();
     let contents = contents();
     accounts(&contents);
+    servers();
     cards();
     for (number, method) in descriptions().iter().enumerate() {
         keep("call", &number.to_string(), format!("{}\n{{}}", method.name).as_bytes());
@@ -237,6 +244,66 @@ fn accounts(contents: &[Vec<u8>]) {
     let messages = messages.map(|message| message.encode());
     for (number, seed) in account::seeds(contents, &messages).unwrap().iter().enumerate() {
         keep("account", &number.to_string(), seed);
+    }
+}
+
+/// What clients ask of a relay and of a rendezvous server.
+fn servers() {
+    let (alice, bob) = (Person::of(1).unwrap(), Person::of(2).unwrap());
+    let (to, sender) = (bob.identity.key(), alice.identity.key());
+    let signature = alice.signing.sign(b"to be signed anew");
+    let capabilities = RelayCapabilities { max_message_size: 400, max_storage_duration: 86400 };
+    let token = Some(relay::TOKEN.to_vec().into());
+    let register = RelayRegister {
+        identity: sender,
+        auth_signature: signature,
+        capabilities,
+        mailbox: None,
+        push: Some(true),
+        token,
+    };
+    let blob = vec![1u8; 100].into();
+    let retrieve =
+        RetrieveMessages { identity: sender, auth_signature: signature, since: None, after: Some(1), limit: None };
+    let delivered = DeliveryConfirmation::signed(&bob.signing, sender, 7, Wall::from_millis(5));
+    let messages = [
+        register.clone().into(),
+        Message::from(StoreMessage { recipient: to, encrypted_blob: blob, sender_signature: signature, message_id: 7 }),
+        StoreMessage {
+            recipient: sender,
+            encrypted_blob: vec![2; 200].into(),
+            sender_signature: signature,
+            message_id: 8,
+        }
+        .into(),
+        retrieve.into(),
+        delivered.clone().into(),
+        DeliveryConfirmation { sender: None, ..delivered }.into(),
+        DiscardMessage { sender, message_id: 7 }.into(),
+        FetchPrekeys { target: to }.into(),
+        RelayRegister { mailbox: Some(false), push: None, token: None, ..register }.into(),
+        Ping { nonce: 3 }.into(),
+    ];
+    for (number, seed) in relay::seeds(&messages).unwrap().iter().enumerate() {
+        keep("relay", &number.to_string(), seed);
+    }
+    let endpoint = Endpoint::new("192.0.2.7", 4433).unwrap();
+    let issued = people::NOW;
+    let request = |ttl, seq| {
+        RegisterRequest::signed(&rendezvous::SERVER, &alice.signing, &alice.identity, &endpoint, ttl, seq, issued)
+    };
+    let target_identity = Some(sender);
+    let lookup = LookupRequest { target_identity, list_all: false, after: None, limit: None };
+    let messages = [
+        Message::from(request(600, 5)),
+        request(0, 6).into(),
+        lookup.clone().into(),
+        LookupRequest { target_identity: None, list_all: true, after: Some(to), limit: Some(1) }.into(),
+        ListServersRequest {}.into(),
+        Ping { nonce: 3 }.into(),
+    ];
+    for (number, seed) in rendezvous::seeds(&messages).unwrap().iter().enumerate() {
+        keep("rendezvous", &number.to_string(), seed);
     }
 }
 

@@ -15,6 +15,8 @@ pub mod node;
 pub mod peer;
 pub mod people;
 pub mod ratchet;
+pub mod relay;
+pub mod rendezvous;
 pub mod sremp;
 pub mod vault;
 pub mod vocabulary;
@@ -25,6 +27,8 @@ pub use keyring::{keyring, sealed_file};
 pub use node::{call, card};
 pub use peer::{connection, listener};
 pub use ratchet::{padding, ratchet_blob};
+pub use relay::relay;
+pub use rendezvous::rendezvous;
 pub use sremp::{content, endpoint, identity, invitation, message, trust_row};
 pub use vault::{initial_message, prekeys, sealed_blob, vault_records};
 pub use vocabulary::address;
@@ -53,6 +57,8 @@ pub const TARGETS: &[Target] = &[
     ("padding", padding),
     ("prekeys", prekeys),
     ("ratchet_blob", ratchet_blob),
+    ("relay", relay),
+    ("rendezvous", rendezvous),
     ("sealed_blob", sealed_blob),
     ("sealed_file", sealed_file),
     ("trust_row", trust_row),
