@@ -4,8 +4,11 @@ use crate::crash;
 use futures::executor::block_on;
 use rand::RngExt;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
-use waypost_core::{ErrorKind, HasKind, MailboxOp};
-use waypost_mailbox::{Config, Embedded, Error, Mailbox};
+use waypost_core::{ErrorKind, HasKind, MailboxOp, Wall};
+use waypost_mailbox::{
+    Config, Embedded, Error, Mailbox,
+    conformance::replay::{self, Step},
+};
 use waypost_testkit::SimRng;
 
 #[test]
@@ -133,5 +136,41 @@ fn a_torn_end_costs_what_was_in_it_and_nothing_before() {
         if committed > 0 {
             crash::check(&crash::open(torn.path()), committed);
         }
+    }
+}
+
+/// What nobody can see any more must not fill the file.
+#[test]
+fn nothing_is_left_of_what_has_gone() {
+    for seed in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mailboxes.db");
+        let engine = Embedded::open(&path, Config::default()).unwrap();
+        let (mut rng, mut now) = (SimRng::new(seed), 0);
+        let bytes: Vec<u8> = (0..3000).map(|_| rng.random()).collect();
+        let expire = |now| while block_on(engine.expire(now, 10)).unwrap() >= 10 {};
+        for step in replay::steps(&bytes) {
+            let moment = crash::now().after(std::time::Duration::from_millis(now));
+            match step {
+                Step::Batch(later, batch) => {
+                    block_on(engine.commit(moment, batch)).unwrap();
+                    now += later;
+                }
+                _ => expire(moment),
+            }
+        }
+        expire(Wall::from_millis(u64::MAX - 1));
+        engine.close().unwrap();
+        let file = rusqlite::Connection::open(&path).unwrap();
+        for table in ["item", "known", "sender", "due", "content"] {
+            let rows =
+                file.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap();
+            assert_eq!(rows, 0, "rows left in {table}, seed {seed}");
+        }
+        let sql = "SELECT count(*) FROM record WHERE hex(substr(v, 1, 8)) <> 'FFFFFFFFFFFFFFFF'";
+        let rows = file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(rows, 0, "records that were over");
+        let check = file.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap();
+        assert_eq!(check, "ok");
     }
 }
