@@ -156,7 +156,9 @@ pub fn come_since_a_stamp<S: Subject>() {
 /// Many calls under way at once keep the order in which they were made.
 pub fn take_their_places_in_the_order_of_the_calls<S: Subject>() {
     let bench = Bench::<S>::opened([1]);
-    let calls = (0..300_u16).map(|key| bench.engine.put(at(1), letter(1, &key.to_be_bytes())));
+    // A call can outlive the borrow it was made by: servers keep many in one place.
+    let owned = |call| Box::pin(call) as std::pin::Pin<Box<dyn Future<Output = _> + Send + 'static>>;
+    let calls = (0..300_u16).map(|key| owned(bench.engine.put(at(1), letter(1, &key.to_be_bytes()))));
     // Awaited the other way round: the order is that of the calls.
     let calls: Vec<_> = calls.collect();
     let answers = bench.subject.block_on(join_all(calls.into_iter().rev()));

@@ -89,8 +89,10 @@ impl<R: Read> Work<'_, R> {
         let Some(mut place) = self.place(now, mailbox)? else {
             return Ok(());
         };
-        self.remove_run(now, &mut place, lane, usize::MAX, |at, _| at <= seq)?;
-        self.save(&place);
+        // Often there is nothing, and then nothing is written.
+        if self.remove_run(now, &mut place, lane, usize::MAX, |at, _| at <= seq)? > 0 {
+            self.save(&place);
+        }
         Ok(())
     }
 
