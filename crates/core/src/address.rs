@@ -1,5 +1,6 @@
 //! Where a contact is reachable: one variant a wire, written as a URI.
 
+use crate::ContactId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 
@@ -27,13 +28,15 @@ impl fmt::Display for Wire {
 pub enum Address {
     /// `sremp://host:port`: a listener that speaks SREMP over TCP.
     Sremp(SrempAddress),
+    /// `sremp-relay://host:port?k=KEY`: a relay that keeps letters for the contact while it is away.
+    SrempRelay(RelayAddress),
 }
 
 impl Address {
     /// The wire it belongs to.
     pub fn wire(&self) -> Wire {
         match self {
-            Self::Sremp(_) => Wire::Sremp,
+            Self::Sremp(_) | Self::SrempRelay(_) => Wire::Sremp,
         }
     }
 }
@@ -45,6 +48,31 @@ pub struct SrempAddress {
     pub host: String,
     /// TCP port, not 0.
     pub port: u16,
+}
+
+/// An SREMP relay: where it is, and who must answer there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelayAddress {
+    /// Where.
+    pub at: SrempAddress,
+    /// The relay's identity key.
+    pub identity: ContactId,
+}
+
+impl fmt::Display for RelayAddress {
+    /// `host:port?k=KEY`, the key as hex.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}?k={}", self.at, self.identity)
+    }
+}
+
+impl FromStr for RelayAddress {
+    type Err = BadAddress;
+
+    fn from_str(text: &str) -> Result<Self, BadAddress> {
+        let (at, key) = text.split_once("?k=").ok_or(BadAddress::Relay)?;
+        Ok(Self { at: at.parse()?, identity: key.parse().map_err(|_| BadAddress::Relay)? })
+    }
 }
 
 impl fmt::Display for SrempAddress {
@@ -87,12 +115,16 @@ pub enum BadAddress {
     /// The port is missing, zero or above 65535.
     #[error("the port must be a number from 1 to 65535")]
     Port,
+    /// A relay without its key.
+    #[error("a relay looks like sremp-relay://host:port?k= and the 64 hex digits of its key")]
+    Relay,
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sremp(address) => write!(f, "sremp://{address}"),
+            Self::SrempRelay(relay) => write!(f, "sremp-relay://{relay}"),
         }
     }
 }
@@ -101,6 +133,9 @@ impl FromStr for Address {
     type Err = BadAddress;
 
     fn from_str(text: &str) -> Result<Self, BadAddress> {
+        if let Some(relay) = text.strip_prefix("sremp-relay://") {
+            return Ok(Self::SrempRelay(relay.parse()?));
+        }
         let rest = text.strip_prefix("sremp://").ok_or(BadAddress::Form)?;
         Ok(Self::Sremp(rest.parse()?))
     }
@@ -136,7 +171,8 @@ mod tests {
 
     #[test]
     fn reads_back_what_it_shows() {
-        for text in ["sremp://alice.example:7300", "sremp://192.0.2.1:1", "sremp://[2001:db8::1]:65535"] {
+        let relay = format!("sremp-relay://[2001:db8::1]:7310?k={}", "0a".repeat(32));
+        for text in ["sremp://alice.example:7300", "sremp://192.0.2.1:1", "sremp://[2001:db8::1]:65535", &relay] {
             assert_eq!(text.parse::<Address>().map(|address| address.to_string()), Ok(text.to_owned()));
         }
     }
@@ -148,5 +184,7 @@ mod tests {
         assert_eq!("sremp://alice:0".parse::<Address>(), Err(BadAddress::Port));
         assert_eq!("sremp://[alice]:1".parse::<Address>(), Err(BadAddress::Host));
         assert_eq!("sremp://2001:db8::1:1".parse::<Address>(), Err(BadAddress::Host));
+        assert_eq!("sremp-relay://relay.example:1".parse::<Address>(), Err(BadAddress::Relay));
+        assert_eq!("sremp-relay://relay.example:1?k=ab".parse::<Address>(), Err(BadAddress::Relay));
     }
 }

@@ -27,7 +27,7 @@ mod record;
 mod redacted;
 mod time;
 
-pub use address::{Address, BadAddress, SrempAddress, Wire};
+pub use address::{Address, BadAddress, RelayAddress, SrempAddress, Wire};
 pub use batch::{Batch, MemoryRecords};
 pub use card::{Card, InviteToken};
 pub use error::{ErrorKind, HasKind};

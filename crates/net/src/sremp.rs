@@ -14,6 +14,7 @@
 
 mod accept;
 mod dial;
+mod greet;
 mod inbox;
 mod link;
 mod outbound;
@@ -24,6 +25,7 @@ use crate::dial::{Dialling, Resolved};
 use crate::limits::{ConnectionLimits, Gate};
 use crate::{Clock, Error, tcp};
 use dial::Target;
+pub use greet::greets;
 pub use inbox::Held;
 use inbox::Inbox;
 use link::LinkCommand;
@@ -161,7 +163,7 @@ pub enum DriverEvent {
     Resolved {
         /// Which question.
         ticket: u64,
-        /// What was found; not filtered yet, [`DriverCommand::Connect`] does that.
+        /// What was found; not filtered yet, [`DriverCommand::Dial`] does that.
         found: Resolved,
     },
     /// Bytes that went over all sockets since the last report. At most once a second.
@@ -184,18 +186,9 @@ pub enum DriverEvent {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DriverCommand {
-    /// Open a connection to an address of the user's.
+    /// Open a connection. What the filter refuses, because others named it, is not dialled (FORBIDDEN). A
+    /// name is dialled at any of its addresses, or by the proxy.
     Dial {
-        /// Its name from now on: an even number never used before.
-        link: LinkId,
-        /// Where to.
-        to: SrempAddress,
-        /// Who must be there.
-        dialled: Dialled,
-    },
-    /// The same where others may have named the address: what the filter refuses is not dialled
-    /// (FORBIDDEN). A name is dialled at any of its addresses, or by the proxy.
-    Connect {
         /// Its name from now on: an even number never used before.
         link: LinkId,
         /// Where to.
@@ -214,6 +207,8 @@ pub enum DriverCommand {
     },
     /// Answers [`DriverEvent::Identified`].
     Judge(LinkId, Verdict),
+    /// The peer has become one whose chunks may be larger: a trusted contact, a registered client.
+    Known(LinkId),
     /// Sends a message.
     Send(LinkId, Message),
     /// Closes a connection, with an error as last message if there is one.
@@ -312,14 +307,12 @@ impl SrempDriver {
     /// [`DriverEvent::Closed`] is on the way.
     pub fn command(&self, command: DriverCommand) {
         match command {
-            DriverCommand::Dial { link, to: address, dialled } => {
-                task::dial(&self.shared, link, Target { address, learned: Learned::FromUser, dialled });
-            }
-            DriverCommand::Connect { link, to: address, learned, dialled } => {
+            DriverCommand::Dial { link, to: address, learned, dialled } => {
                 task::dial(&self.shared, link, Target { address, learned, dialled });
             }
             DriverCommand::Resolve { ticket, host } => task::resolve(&self.shared, ticket, host),
             DriverCommand::Judge(link, verdict) => self.shared.command(link, LinkCommand::Judge(verdict)),
+            DriverCommand::Known(link) => self.shared.command(link, LinkCommand::Known),
             DriverCommand::Send(link, message) => self.shared.command(link, LinkCommand::Send(Box::new(message))),
             DriverCommand::Close(link, error) => self.shared.command(link, LinkCommand::Close(error.map(Box::new))),
             DriverCommand::Keys(keys) => *lock(&self.shared.keys) = Arc::new(*keys),

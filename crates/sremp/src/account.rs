@@ -198,6 +198,9 @@ impl Account {
             Input::StoreStop { peer } => self.store_stop(&peer),
             Input::OwnRelays(own) => self.own_relays(&mut step, own)?,
             Input::Message { link, message, people } => self.message(&mut step, rng, link, message, people)?,
+            Input::Found { identity } => {
+                let _shown_as_an_event = self.offer(&mut step, &identity)?;
+            }
             Input::Trust { peer, trust, verified_via } => self.set_trust(&mut step, peer, trust, verified_via)?,
             Input::Saved(id) => {
                 self.saved(id);

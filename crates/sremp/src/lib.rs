@@ -118,7 +118,7 @@ pub use connection::Connection;
 pub use crypto::{ed25519, x25519};
 pub use error::{Error, ErrorCode};
 pub use identity::{Identity, IdentityDraft, SignedIdentity};
-pub use invitation::Invitation;
+pub use invitation::{Invitation, InvitedRelay};
 pub use kem::{KemCiphertext, KemKey, KemSeed};
 pub use link_id::LinkId;
 pub use message::Message;

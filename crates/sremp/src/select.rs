@@ -138,6 +138,17 @@ impl Selection {
         }
     }
 
+    /// One more candidate, which becomes the last. False if it comes too late or there are enough.
+    pub fn add_candidate(&mut self, now: Mono) -> bool {
+        let is_late = self.done || now >= self.started.after(self.timing.direct);
+        if is_late || self.candidates.len() >= self.timing.candidates {
+            return false;
+        }
+        self.candidates.push(Attempt::Waiting);
+        self.handle(now, SelectionInput::Tick);
+        true
+    }
+
     /// Takes one report. Timers that were due before `now` are settled first, each at its own time.
     pub fn handle(&mut self, now: Mono, input: SelectionInput) {
         while let Some(due) = self.poll_timeout().filter(|&due| due < now) {
@@ -331,6 +342,17 @@ mod tests {
         let mut selection = Selection::new(at(0), SelectionTiming::default(), candidates, relays, false);
         drain(&mut selection);
         selection
+    }
+
+    #[test]
+    fn takes_a_candidate_that_is_found_while_others_are_tried() {
+        let mut selection = selection(1, 1);
+        assert!(selection.add_candidate(at(100)));
+        assert_eq!(drain(&mut selection), []);
+        selection.handle(at(200), DirectFailed(0));
+        assert_eq!(drain(&mut selection), [SelectionOutput::Dial(1)]);
+        selection.handle(at(5000), Tick);
+        assert!(!selection.add_candidate(at(5000)), "no start at or after 5 s");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use waypost_core::{ContactId, SrempAddress};
 use waypost_net::Clock;
 use waypost_net::sremp::{DriverCommand, DriverConfig, SrempDriver};
+use waypost_sremp::endpoint::Learned;
 use waypost_sremp::connection::{ConnectionKeys, Dialled};
 use waypost_sremp::{LinkId, x25519::PublicKey};
 
@@ -94,7 +95,7 @@ pub(super) async fn run(role: Role) -> anyhow::Result<bool> {
         .print()?;
     let listens = dial.is_none();
     if let Some((to, dialled)) = dial {
-        driver.command(DriverCommand::Dial { link: DIALLED, to, dialled });
+        driver.command(DriverCommand::Dial { link: DIALLED, to, learned: Learned::FromUser, dialled });
     }
     let clock = Clock::start();
     let mut speaker = Speaker::new(&clock, keys, &driver, common.trust);

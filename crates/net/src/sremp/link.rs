@@ -31,6 +31,7 @@ pub(super) enum LinkCommand {
     Judge(Verdict),
     Send(Box<Message>),
     Close(Option<Box<ErrorMessage>>),
+    Known,
 }
 
 /// A connection that runs.
@@ -168,6 +169,7 @@ impl<'a> Link<'a> {
         match command {
             LinkCommand::Judge(verdict) => self.judge(verdict),
             LinkCommand::Send(message) => self.input(Input::Send(*message)),
+            LinkCommand::Known => self.machine.set_known(true),
             LinkCommand::Close(error) => {
                 self.said = error.as_deref().and_then(ErrorMessage::known_code);
                 self.input(Input::Close(error.map(|error| *error)));

@@ -70,7 +70,7 @@ impl Node {
     pub(crate) fn dial_to(&mut self, to: SrempAddress, dialled: Dialled) -> LinkId {
         self.next_link += 2;
         let link = LinkId(self.next_link);
-        self.driver.command(DriverCommand::Dial { link, to, dialled });
+        self.driver.command(DriverCommand::Dial { link, to, learned: Learned::FromUser, dialled });
         link
     }
 

@@ -143,6 +143,11 @@ pub enum Input<'a> {
         /// Who they are from.
         people: &'a dyn People,
     },
+    /// A rendezvous server showed an identity of somebody who was asked for; its signature was checked.
+    Found {
+        /// Whose.
+        identity: Identity,
+    },
     /// The person's opinion of a peer changed.
     Trust {
         /// Of whom.

@@ -111,7 +111,6 @@ impl Connection {
                 Ok(())
             }
             Message::Ping(Ping { nonce }) => self.reply(&Message::Pong(Pong { nonce })),
-            Message::Pong(_) => Ok(()),
             Message::Unknown { .. } => {
                 self.reply(&Message::Error(ErrorMessage::new(ErrorCode::Unsupported).answering(&message)))
             }

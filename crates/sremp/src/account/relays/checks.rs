@@ -16,6 +16,8 @@ pub(super) const CHECKS: Space = Space("sremp/relay-check");
 
 const FIRST: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(1800)];
 const LATER: Duration = Duration::from_secs(6 * 3600);
+/// Questions without a confirmation after which a letter may be lost.
+const LOST: u32 = 2;
 /// How long a relay keeps what is not fetched.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
 /// Entries read at once.
@@ -105,7 +107,7 @@ impl Account {
                 let mut check: Check = msgpack::decode(&bytes)?;
                 let (peer, relay) = names(&key)?;
                 if check.due <= step.now.wall {
-                    if check.last.after(KEPT_FOR) <= step.now.wall {
+                    if check.last.after(KEPT_FOR) <= step.now.wall || self.may_be_lost(&peer, &check) {
                         self.count_no_more_on(step, &peer, &relay)?;
                         self.settle(step, rng, peer)?;
                         continue;
@@ -120,6 +122,12 @@ impl Account {
         }
         self.relays.checks_at = on_the_clock(step, next);
         Ok(())
+    }
+
+    /// A relay that lost everything says nothing either. To a peer that is connected, and had the time to fetch
+    /// it, a letter goes once more; if it has it already, nothing changes.
+    fn may_be_lost(&self, peer: &ContactId, check: &Check) -> bool {
+        check.asked >= LOST && self.by_peer.contains_key(peer)
     }
 
     fn ask_about<R: Records>(&mut self, step: &mut Step<'_, R>, peer: ContactId, relay: ContactId) {
