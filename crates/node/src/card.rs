@@ -19,7 +19,7 @@ const FORM: u8 = 1;
 /// So that a link fits a QR code that a telephone reads from a screen.
 const MAX_LINK: usize = 1024;
 /// No wire dials more.
-const MAX_ADDRESSES: usize = 6;
+pub(crate) const MAX_ADDRESSES: usize = 6;
 
 /// Writes and signs a card as a link.
 ///

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::Path;
 use waypost_core::SrempAddress;
+use waypost_net::dial::Dialling;
+use waypost_net::proxy::Proxy;
+use waypost_sremp::endpoint::AddressFilter;
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,11 +65,24 @@ pub struct Sremp {
     #[serde(with = "addresses")]
     #[schemars(with = "Vec<String>")]
     pub advertise: Vec<SrempAddress>,
+    /// Everything goes by this proxy, like `socks5://127.0.0.1:9050` for Tor, and no name is looked up here.
+    pub proxy: Option<String>,
+    /// Dial addresses inside private networks even if others named them: for networks without the Internet.
+    pub allow_private_endpoints: bool,
+    /// Appear in the public lists of rendezvous servers, for everybody to see.
+    pub discoverable: bool,
 }
 
 impl Default for Sremp {
     fn default() -> Self {
-        Self { enabled: true, listen: vec![SocketAddr::from(([0, 0, 0, 0], 7300))], advertise: Vec::new() }
+        Self {
+            enabled: true,
+            listen: vec![SocketAddr::from(([0, 0, 0, 0], 7300))],
+            advertise: Vec::new(),
+            proxy: None,
+            allow_private_endpoints: false,
+            discoverable: false,
+        }
     }
 }
 
@@ -98,6 +114,7 @@ impl Config {
     /// [`Error::BadInput`] with the reason.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let config: Self = toml::from_str(text).map_err(|error| Error::BadInput(error.to_string()))?;
+        config.sremp.dialling()?;
         match config.api.http {
             Some(address) if !address.ip().is_loopback() => {
                 Err(Error::BadInput("api.http must be a loopback address, like 127.0.0.1:7380".into()))
@@ -112,6 +129,18 @@ impl Config {
     /// [`Error::Internal`] if it cannot be written as TOML.
     pub fn to_text(&self) -> Result<String, Error> {
         toml::to_string_pretty(self).map_err(|error| Error::Internal(error.to_string()))
+    }
+}
+
+impl Sremp {
+    /// How connections are opened.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] if the proxy is none.
+    pub fn dialling(&self) -> Result<Dialling, Error> {
+        let bad = |error: &dyn std::fmt::Display| Error::BadInput(format!("sremp.proxy: {error}"));
+        let proxy = self.proxy.as_deref().map(str::parse::<Proxy>).transpose().map_err(|error| bad(&error))?;
+        Ok(Dialling { proxy, filter: AddressFilter { allow_private_endpoints: self.allow_private_endpoints } })
     }
 }
 

@@ -12,11 +12,13 @@ mod inbox;
 mod letters;
 mod outbox;
 mod people;
+mod probes;
+mod servers;
 mod show;
 
 pub(crate) use card::{IDENTITY, NAME};
 pub(crate) use inbox::is_full;
-pub(crate) use people::{check_own_name, pin_of, via_of};
+pub(crate) use people::{check_own_name, pin_of, sremp_address, via_of};
 pub(crate) use show::sremp_error;
 
 use crate::keys::Unlocked;
@@ -48,6 +50,8 @@ pub enum Input {
     Addresses(Vec<Address>),
     /// A timer is due.
     Tick,
+    /// The node is about to stop.
+    Leave,
 }
 
 /// What an engine wants done; everything before it is durable.
@@ -77,6 +81,8 @@ pub struct Engine {
     addresses: Vec<Address>,
     started: Mono,
     outbox_due: Option<Mono>,
+    /// Calls that wait for what wires find out.
+    probes: probes::Probes,
     /// Replies and events that wait for the commit.
     staged: Vec<Output>,
     out: VecDeque<Output>,
@@ -96,6 +102,7 @@ impl Engine {
             addresses: Vec::new(),
             started: now.mono,
             outbox_due: None,
+            probes: probes::Probes::default(),
             staged: Vec::new(),
             out: VecDeque::new(),
         };
@@ -149,6 +156,11 @@ impl Engine {
         self.store.in_transaction() || !self.staged.is_empty()
     }
 
+    /// Whether nothing of [`Input::Leave`] is under way.
+    pub fn has_left(&self) -> bool {
+        self.wires.iter().all(|wire| wire.has_left())
+    }
+
     /// The identity as signed now, with the secrets that a driver of connections needs.
     ///
     /// # Errors
@@ -168,6 +180,11 @@ impl Engine {
             self.store.begin()?;
         }
         match input {
+            Input::Call { token, call: call @ (Call::ServersTest(_) | Call::NodePing(_)) } => {
+                if let Err(error) = self.ask_wires(now, rng, token, call) {
+                    self.staged.push(Output::Reply { token, result: Err(error) });
+                }
+            }
             Input::Call { token, call } => {
                 self.store.savepoint()?;
                 let result = self.call(now, rng, call);
@@ -184,9 +201,11 @@ impl Engine {
                 }
             }
             Input::Addresses(addresses) => {
+                self.each_wire(now, rng, |wire, turn| wire.addresses_changed(turn, &addresses))?;
                 self.addresses = addresses;
                 self.refresh_card(now, rng)?;
             }
+            Input::Leave => self.each_wire(now, rng, |wire, turn| wire.leave(turn))?,
             Input::Tick => {
                 self.each_wire(now, rng, |wire, turn| wire.tick(turn))?;
                 if self.outbox_due.is_some_and(|due| due <= now.mono) {

@@ -1,14 +1,16 @@
 //! The opened keyring, with what is needed to save it again, and the identity it signs.
 
-use crate::Error;
 use crate::engine::{IDENTITY, NAME};
+use crate::servers::{Relay, published_relays};
+use crate::{Config, Error};
 use rand_core::CryptoRng;
 use std::path::PathBuf;
 use waypost_core::{ContactId, Wall};
 use waypost_keyring::{KdfCost, Keyring, Passphrase};
 use waypost_sremp::connection::ConnectionKeys;
 use waypost_sremp::ed25519::SigningKey;
-use waypost_sremp::identity::Flags;
+use waypost_sremp::endpoint::Endpoint;
+use waypost_sremp::identity::{Flags, RelayRef};
 use waypost_sremp::{AccountKeys, Identity, IdentityDraft, SignedIdentity, WAYPOST, msgpack, x25519};
 use waypost_store::Store;
 
@@ -47,13 +49,13 @@ impl Unlocked {
     }
 
     pub(crate) fn noise_key_hex(&self) -> String {
-        self.noise_secret().public().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.noise_secret().public().as_bytes())
     }
 
     /// The identity as signed last.
     pub(crate) fn identity(&self, store: &Store) -> Result<Identity, Error> {
         let text = store.setting(IDENTITY)?.ok_or_else(|| Error::Internal("no identity was signed".into()))?;
-        let bytes = unhex(&text).ok_or_else(|| Error::Internal("the identity is damaged".into()))?;
+        let bytes = hex::decode(text).map_err(|_| Error::Internal("the identity is damaged".into()))?;
         let signed = SignedIdentity::decode(&bytes).and_then(|signed| signed.verify());
         signed.map_err(|error| Error::Internal(format!("the own identity does not hold: {error}")))
     }
@@ -81,13 +83,18 @@ impl Unlocked {
     ///
     /// The keyring's version is on disk before anything is signed with it, so no version is ever
     /// signed twice with other content. SREMP 3.1.5, profile SR-3.1.5c.
-    pub(crate) fn sign_identity(&mut self, store: &mut Store, now: Wall, configured: &str) -> Result<(), Error> {
+    pub(crate) fn sign_identity(&mut self, store: &mut Store, now: Wall, config: &Config) -> Result<(), Error> {
         let stored = store.setting(NAME)?.unwrap_or_else(|| "Anonymous".to_owned());
-        let name = if configured.is_empty() { stored } else { configured.to_owned() };
+        let configured = &config.profile.name;
+        let name = if configured.is_empty() { stored } else { configured.clone() };
+        let discoverable = config.sremp.discoverable.then_some(true);
         let dr = x25519::Secret::from_bytes(*self.keyring.dr_secret()).public();
+        let relays = published_relays(store)?.iter().map(relay_ref).collect::<Result<Vec<_>, _>>()?;
         if let Ok(known) = self.identity(store) {
             let keys_same = known.noise_key() == self.noise_secret().public() && known.dr_key() == Some(dr);
-            if keys_same && known.username() == name && known.version() == self.keyring.identity_version() {
+            let says_same =
+                known.username() == name && known.relays() == relays && known.flags().discoverable == discoverable;
+            if keys_same && says_same && known.version() == self.keyring.identity_version() {
                 return Ok(());
             }
             if known.version() >= self.keyring.identity_version() {
@@ -98,16 +105,16 @@ impl Unlocked {
         let draft = IdentityDraft {
             username: name,
             noise_key: self.noise_secret().public(),
-            flags: Flags::default(),
+            flags: Flags { uses_relay: !relays.is_empty(), discoverable, ..Flags::default() },
             picture: None,
             metadata: vec![(WAYPOST.to_owned(), b"1".to_vec())],
             dr_key: Some(dr),
-            relays: Vec::new(),
+            relays,
             version: self.keyring.identity_version(),
             created: now,
         };
         let identity = draft.sign(&self.signing).map_err(crate::engine::sremp_error)?;
-        store.set_setting(IDENTITY, &hex(&msgpack::encode(identity.signed())))?;
+        store.set_setting(IDENTITY, &hex::encode(msgpack::encode(identity.signed())))?;
         Ok(())
     }
 
@@ -123,11 +130,10 @@ impl Unlocked {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks_exact(2);
-    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+/// A relay as the identity names it. Profile SR-3.1.2b.
+fn relay_ref(relay: &Relay) -> Result<RelayRef, Error> {
+    let at = &relay.address.at;
+    let endpoint = Endpoint::new(&at.host, at.port);
+    let endpoint = endpoint.map_err(|_| Error::BadInput(format!("{at} cannot be the address of a relay")))?;
+    Ok(RelayRef { endpoint, relay_identity: relay.address.identity, noise_key: relay.pin })
 }

@@ -21,6 +21,7 @@ mod invite;
 mod keys;
 pub mod method;
 mod router;
+pub mod servers;
 mod service;
 pub mod setup;
 pub mod wire;

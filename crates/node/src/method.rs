@@ -136,6 +136,16 @@ methods! {
     NodeDoctor "node.doctor": Nothing => Vec<Check>;
     /// Lists warnings, newest first.
     NodeWarnings "node.warnings": Nothing => Vec<WarningInfo>;
+    /// Lists the relays and rendezvous servers this person uses, and how they are.
+    ServersList "servers.list": Nothing => Vec<ServerInfo>;
+    /// Adds a relay, where letters wait while this node is away, or a rendezvous server, by which contacts find it.
+    ServersAdd "servers.add": AddServer => ServerInfo;
+    /// Stops using a server; contacts are told.
+    ServersRemove "servers.remove": ServerParams => Done;
+    /// Connects to a server anew and says whether it works.
+    ServersTest "servers.test": ServerParams => ServerTest;
+    /// Names the path by which a contact is reached now, and how long it takes.
+    NodePing "node.ping": PingParams => Pong;
     /// Writes an encrypted backup of everything to a new file.
     BackupExport "backup.export": ExportParams => ExportInfo;
     /// Stops the node after what it is doing is on disk.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use waypost_core::{Address, Mono, Now, SrempAddress, Wall};
+use waypost_net::rendezvous::{ClientConfig, ClientEvent, RendezvousClient};
 use waypost_net::sremp::{DriverCommand, DriverConfig, DriverEvent, SrempDriver};
 use waypost_store::Store;
 
@@ -23,6 +24,8 @@ const CALLS: usize = 256;
 const NEWS: usize = 1024;
 /// Events a listener may lag behind before it is told that it missed some.
 const EVENTS: usize = 1024;
+/// How long servers that tell others where this node is may take to forget it when the node stops.
+const LEAVE: Duration = Duration::from_secs(2);
 /// Inputs of one turn: bounds the time between two commits.
 const TURN: usize = 512;
 
@@ -50,13 +53,17 @@ impl Node {
         let store = Store::open(&home.database(), keys.database_key())?;
         let mut engine = Engine::open(clock(start), store, keys, config.clone())?;
         let (news, news_in) = mpsc::channel(NEWS);
+        let (servers, servers_in) = mpsc::channel(NEWS);
+        let dialling = config.sremp.dialling()?;
         let driver = match config.sremp.enabled {
             true => {
-                let listen = DriverConfig { listen: config.sremp.listen.clone(), ..DriverConfig::default() };
-                Some(SrempDriver::start(listen, engine.connection_keys()?, news).await.map_err(net_error)?)
+                let listen = config.sremp.listen.clone();
+                let settings = DriverConfig { listen, dialling: dialling.clone(), ..DriverConfig::default() };
+                Some(SrempDriver::start(settings, engine.connection_keys()?, news).await.map_err(net_error)?)
             }
             false => None,
         };
+        let rendezvous = RendezvousClient::start(ClientConfig { dialling, ..ClientConfig::default() }, servers);
         let listening: Arc<[SocketAddr]> = driver.as_ref().map(|driver| driver.listening().into()).unwrap_or_default();
         let (calls, calls_in) = mpsc::channel(CALLS);
         let (events, _) = broadcast::channel(EVENTS);
@@ -75,8 +82,10 @@ impl Node {
             engine,
             start,
             driver,
+            rendezvous,
             calls: calls_in,
             news: news_in,
+            servers: servers_in,
             events,
             stop,
             stop_in,
@@ -148,8 +157,10 @@ struct Worker {
     engine: Engine,
     start: Instant,
     driver: Option<SrempDriver>,
+    rendezvous: RendezvousClient,
     calls: mpsc::Receiver<Request>,
     news: mpsc::Receiver<DriverEvent>,
+    servers: mpsc::Receiver<ClientEvent>,
     events: broadcast::Sender<Event>,
     stop: watch::Sender<bool>,
     stop_in: watch::Receiver<bool>,
@@ -161,18 +172,28 @@ struct Worker {
 impl Worker {
     async fn run(mut self) {
         let (mut calls, mut news) = (Vec::new(), Vec::new());
+        let mut leave_by = None;
         loop {
             self.turn(&mut calls, &mut news);
             if *self.stop_in.borrow() {
-                break;
+                let deadline = *leave_by.get_or_insert_with(|| {
+                    self.handle(&mut rand::rng(), Input::Leave);
+                    self.turn(&mut Vec::new(), &mut Vec::new());
+                    Instant::now() + LEAVE
+                });
+                if self.engine.has_left() || Instant::now() >= deadline {
+                    break;
+                }
             }
             let due = self.engine.poll_timeout().map(|due| self.start + Duration::from_millis(due.as_millis()));
             let due = due.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let due = leave_by.map_or(due, |deadline| due.min(deadline));
             tokio::select! {
                 _ = self.calls.recv_many(&mut calls, TURN) => {}
-                _ = self.news.recv_many(&mut news, TURN), if self.driver.is_some() => {}
+                Some(event) = self.news.recv(), if self.driver.is_some() => news.push(SrempInput::Driver(event)),
+                Some(event) = self.servers.recv() => news.push(SrempInput::Rendezvous(event)),
                 () = tokio::time::sleep_until(due.into()) => {}
-                _ = self.stop_in.changed() => {}
+                _ = self.stop_in.changed(), if leave_by.is_none() => {}
             }
             // What is there already joins the turn: one write to disk for all.
             while calls.len() < TURN
@@ -183,20 +204,25 @@ impl Worker {
             while news.len() < TURN
                 && let Ok(event) = self.news.try_recv()
             {
-                news.push(event);
+                news.push(SrempInput::Driver(event));
+            }
+            while news.len() < TURN
+                && let Ok(event) = self.servers.try_recv()
+            {
+                news.push(SrempInput::Rendezvous(event));
             }
         }
         if let Some(driver) = self.driver.take() {
             driver.stop().await;
         }
+        self.rendezvous.stop().await;
     }
 
     /// One turn: inputs, commit, outputs.
-    fn turn(&mut self, calls: &mut Vec<Request>, news: &mut Vec<DriverEvent>) {
+    fn turn(&mut self, calls: &mut Vec<Request>, news: &mut Vec<SrempInput>) {
         let mut rng = rand::rng();
         for event in news.drain(..) {
-            let input = Input::Net(NetInput::Sremp(SrempInput::Driver(event)));
-            self.handle(&mut rng, input);
+            self.handle(&mut rng, Input::Net(NetInput::Sremp(event)));
         }
         for Request::Call { call, reply } in calls.drain(..) {
             self.next_token += 1;
@@ -234,10 +260,12 @@ impl Worker {
             }
             // Nobody listens: fine.
             Output::Event(event) => drop(self.events.send(event)),
+            Output::Net(NetCommand::Sremp(SrempCommand::Rendezvous(command))) => self.rendezvous.command(command),
             Output::Net(NetCommand::Sremp(command)) => {
                 if let Some(driver) = &self.driver {
                     let command = match command {
                         SrempCommand::Driver(command) => command,
+                        SrempCommand::Rendezvous(_) => return,
                         SrempCommand::KeysChanged => match self.engine.connection_keys() {
                             Ok(keys) => DriverCommand::Keys(Box::new(keys)),
                             Err(error) => {

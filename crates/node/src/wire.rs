@@ -1,8 +1,10 @@
 //! One protocol as the engine sees it.
 
+use crate::servers::{Server, Uri};
 use crate::{Config, Error, method::WireStatus};
 use rand_core::CryptoRng;
-use waypost_core::{Address, ContactId, InviteToken, Letter, LetterId, Mono, Now, Protection};
+use std::time::Duration;
+use waypost_core::{Address, ContactId, InviteToken, Letter, LetterId, Mono, Now, Protection, Wall};
 use waypost_sremp::Identity;
 use waypost_store::Store;
 
@@ -55,6 +57,36 @@ pub trait Wire: Send {
     /// The database failed.
     fn identity_changed(&mut self, turn: &mut Turn<'_>, identity: &Identity) -> Result<(), Error>;
 
+    /// The person's servers changed.
+    ///
+    /// # Errors
+    /// The database failed.
+    fn servers_changed(&mut self, turn: &mut Turn<'_>, servers: &[Server]) -> Result<(), Error>;
+
+    /// How a server of this wire is; none if it is no server of this wire.
+    fn server_status(&self, server: &Uri) -> Option<ServerStatus>;
+
+    /// Where this node is reached has changed.
+    ///
+    /// # Errors
+    /// The database failed.
+    fn addresses_changed(&mut self, turn: &mut Turn<'_>, addresses: &[Address]) -> Result<(), Error>;
+
+    /// The node is about to stop: servers that tell others where it is are asked to do so no more.
+    ///
+    /// # Errors
+    /// The database failed.
+    fn leave(&mut self, turn: &mut Turn<'_>) -> Result<(), Error>;
+
+    /// Whether nothing of [`Wire::leave`] is under way.
+    fn has_left(&self) -> bool;
+
+    /// Finds something out; the answer is a [`WireEvent::Probed`] with the same number.
+    ///
+    /// # Errors
+    /// The database failed.
+    fn probe(&mut self, turn: &mut Turn<'_>, number: u64, probe: &Probe) -> Result<(), Error>;
+
     /// The commands that end all connections: peers then send again what was not confirmed.
     fn close_all(&mut self) -> Vec<NetCommand>;
 
@@ -84,6 +116,55 @@ pub trait Wire: Send {
 
     /// How it is.
     fn status(&self) -> WireStatus;
+}
+
+/// How a server is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// `ready`, `connecting`, `waiting` or `refused`; empty if nobody knows.
+    pub state: String,
+    /// More about it, for people.
+    pub detail: Option<String>,
+    /// Since when it is so.
+    pub since: Option<Wall>,
+}
+
+/// What is to be found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// By which path a contact answers.
+    Contact {
+        /// Who.
+        peer: ContactId,
+        /// How long it may take.
+        within: Duration,
+    },
+    /// Whether a server works.
+    Server(Uri),
+}
+
+/// What was found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// Which path, or none that works.
+    pub path: Path,
+    /// The other end of the path: `host:port`, or empty.
+    pub via: String,
+    /// How long it took.
+    pub took: Duration,
+    /// Why nothing works, or what to know about what works; for people.
+    pub text: Option<String>,
+}
+
+/// How somebody is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// By a connection of the two nodes.
+    Direct,
+    /// By a server that keeps letters, or the server itself.
+    Relay,
+    /// Not now.
+    None,
 }
 
 /// News from a driver.
@@ -136,6 +217,38 @@ pub enum WireEvent {
         via: String,
         /// How it is protected.
         protection: Protection,
+    },
+    /// A server keeps it for the contact.
+    Stored {
+        /// To whom.
+        peer: ContactId,
+        /// Which letter.
+        letter: LetterId,
+        /// Which server, for the trace.
+        via: String,
+        /// How it is protected.
+        protection: Protection,
+    },
+    /// It is still here, and the person should know why; for the trace.
+    Held {
+        /// To whom.
+        peer: ContactId,
+        /// Which letter.
+        letter: LetterId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A relay has made a mailbox for this person.
+    RelayAccepted {
+        /// The relay's identity.
+        relay: ContactId,
+    },
+    /// An answer to [`Wire::probe`].
+    Probed {
+        /// Which.
+        number: u64,
+        /// What was found.
+        outcome: Probed,
     },
     /// The wire proved that the contact's node has it.
     Delivered {

@@ -32,11 +32,16 @@ impl Engine {
             Call::LettersSearch(params) => answer(self.search(&params)),
             Call::LettersRead(params) => answer(self.read_letters(now, rng, &params)),
             Call::LettersTrace(params) => answer(self.trace(&params.letter)),
+            Call::ServersList(_) => answer(self.servers()),
+            Call::ServersAdd(params) => answer(self.add_server(now, rng, &params)),
+            Call::ServersRemove(params) => answer(self.remove_server(now, rng, &params)),
             Call::NodeStatus(_) => answer(self.status(now)),
             Call::NodeDoctor(_) => answer(self.doctor(now)),
             Call::NodeWarnings(_) => answer(self.warnings()),
             // Taken out before the turn begins.
             Call::BackupExport(_) => Err(Error::Internal("a backup within a turn".into())),
+            // Answered when wires have found it out.
+            Call::ServersTest(_) | Call::NodePing(_) => Err(Error::Internal("a question that takes time".into())),
             Call::NodeStop(_) => {
                 self.staged.push(Output::Stop);
                 json(Done { changed: 1 })

@@ -4,10 +4,11 @@ use super::Engine;
 use super::letters::fresh_id;
 use super::people::{check_own_name, introduced};
 use crate::method::{CardInfo, IdentityInfo, InviteInfo};
+use crate::servers::{self, MAX_RELAYS};
 use crate::{Error, card, invite};
 use rand_core::CryptoRng;
 use waypost_core::{Address, Body, Card, ContactId, InviteToken, Letter, Now};
-use waypost_sremp::{Invitation, endpoint::Endpoint, x25519::PublicKey};
+use waypost_sremp::{Invitation, InvitedRelay, endpoint::Endpoint, x25519::PublicKey};
 use waypost_store::ContactStatus;
 
 /// The signed bytes of the own identity, as last shown to others.
@@ -30,7 +31,7 @@ impl Engine {
             noise_key: self.keys.noise_key_hex(),
             version: identity.version(),
             created: identity.created(),
-            addresses: self.addresses.clone(),
+            addresses: self.own_addresses()?,
         })
     }
 
@@ -55,7 +56,22 @@ impl Engine {
         if !self.config.profile.name.is_empty() {
             check_own_name(&self.config.profile.name)?;
         }
-        self.keys.sign_identity(&mut self.store, now.wall, &self.config.profile.name)
+        self.keys.sign_identity(&mut self.store, now.wall, &self.config)
+    }
+
+    /// The relays with a mailbox of this person are others than before: identity and card say so.
+    pub(super) fn mailboxes_changed(&mut self, now: Now, rng: &mut dyn CryptoRng) -> Result<(), Error> {
+        self.keys.next_version(rng, now.wall)?;
+        self.identity_changed(now, rng)
+    }
+
+    /// Where others reach this person: directly first, then by the relays with a mailbox.
+    fn own_addresses(&self) -> Result<Vec<Address>, Error> {
+        let relays =
+            servers::published_relays(&self.store)?.into_iter().map(|relay| Address::SrempRelay(relay.address));
+        let relays: Vec<Address> = relays.collect();
+        let direct = self.addresses.iter().take(card::MAX_ADDRESSES.saturating_sub(relays.len()));
+        Ok(direct.cloned().chain(relays).collect())
     }
 
     fn identity_changed(&mut self, now: Now, rng: &mut dyn CryptoRng) -> Result<(), Error> {
@@ -77,11 +93,18 @@ impl Engine {
             Address::Sremp(address) => Endpoint::new(&address.host, address.port).ok(),
             _ => None,
         });
+        let relays = card.addresses.iter().filter_map(|address| match address {
+            Address::SrempRelay(relay) => {
+                let endpoint = Endpoint::new(&relay.at.host, relay.at.port).ok()?;
+                Some(InvitedRelay { endpoint, identity: relay.identity })
+            }
+            _ => None,
+        });
         let invitation = Invitation {
             identity: card.contact,
             noise_key: PublicKey(card.noise_key),
             endpoints: endpoints.take(4).collect(),
-            relays: Vec::new(),
+            relays: relays.take(MAX_RELAYS).collect(),
         };
         let sremp = invitation.to_string();
         Ok(CardInfo { link, card, invite_expires: invited.map(|(_, expires)| expires), sremp })
@@ -113,7 +136,7 @@ impl Engine {
             // Not below the identity's, so that the newer of the two tells the pin.
             version: last.as_ref().map_or(0, |card| card.version + 1).max(now.wall.as_millis()).max(identity.version()),
             issued: now.wall,
-            addresses: self.addresses.clone(),
+            addresses: self.own_addresses()?,
         };
         let same = last.as_ref().is_some_and(|last| {
             (&last.name, last.noise_key, &last.addresses) == (&card.name, card.noise_key, &card.addresses)

@@ -65,6 +65,15 @@ impl Engine {
                 self.received(now, rng, wire, peer, letter, token, protection)
             }
             WireEvent::Sent { peer, letter, via, protection } => self.sent(now, wire, peer, letter, via, protection),
+            WireEvent::Stored { peer, letter, via, protection } => {
+                self.stored(now, wire, peer, letter, via, protection)
+            }
+            WireEvent::Held { peer, letter, reason } => self.held(now, peer, letter, &reason),
+            WireEvent::RelayAccepted { relay } => self.relay_accepted(now, rng, relay),
+            WireEvent::Probed { number, outcome } => {
+                self.probed(number, &outcome);
+                Ok(())
+            }
             WireEvent::Delivered { peer, letter } => self.delivered(now, wire, peer, letter),
             WireEvent::Undeliverable { peer, letter, reason } => self.undeliverable(now, wire, peer, letter, reason),
             WireEvent::Unconfirmed { peer, letter } => match self.store.outbox_row(peer, letter)? {
@@ -111,6 +120,51 @@ impl Engine {
         if self.store.letter(contact, Direction::Out, letter)?.is_none() {
             return Ok(());
         }
+        let route = self.begin_route(now, wire, contact, letter, via, protection)?;
+        self.step(now, contact, letter, &State::Sent, "sent", Some(wire), Some(route))
+    }
+
+    fn stored(
+        &mut self,
+        now: Now,
+        wire: WireKind,
+        contact: ContactId,
+        letter: LetterId,
+        via: String,
+        protection: Protection,
+    ) -> Result<(), Error> {
+        if self.store.letter(contact, Direction::Out, letter)?.is_none() {
+            return Ok(());
+        }
+        let what = format!("stored at {via}");
+        let route = self.begin_route(now, wire, contact, letter, via, protection)?;
+        if self.store.set_letter_state(contact, letter, &State::Stored)? {
+            let state = State::Stored.name().to_owned();
+            self.event(Event::State { contact, letter, state, at: now.wall, wire: Some(wire) });
+        }
+        // Each relay that has it is a step of its own.
+        Ok(self.store.add_trace(&TraceRow { contact, letter, at: now.wall, what, route: Some(route) })?)
+    }
+
+    fn held(&mut self, now: Now, contact: ContactId, letter: LetterId, reason: &str) -> Result<(), Error> {
+        let what = format!("waits: {reason}");
+        let known = self.store.letter(contact, Direction::Out, letter)?.is_some();
+        let is_said = self.store.trace(letter)?.last().is_some_and(|last| last.what == what);
+        if !known || is_said {
+            return Ok(());
+        }
+        Ok(self.store.add_trace(&TraceRow { contact, letter, at: now.wall, what, route: None })?)
+    }
+
+    fn begin_route(
+        &mut self,
+        now: Now,
+        wire: WireKind,
+        contact: ContactId,
+        letter: LetterId,
+        via: String,
+        protection: Protection,
+    ) -> Result<RouteId, Error> {
         let verified = self.store.contact(contact)?.is_some_and(|row| row.verified.is_some());
         let protection = Protection { verified, ..protection };
         let row = RouteRow {
@@ -126,7 +180,7 @@ impl Engine {
         };
         let route = self.store.add_route(&row)?;
         self.store.set_letter_wire(contact, letter, wire, protection)?;
-        self.step(now, contact, letter, &State::Sent, "sent", Some(wire), Some(route))
+        Ok(route)
     }
 
     fn delivered(&mut self, now: Now, wire: WireKind, contact: ContactId, letter: LetterId) -> Result<(), Error> {

@@ -360,6 +360,69 @@ object! {
         /// For people.
         text: String,
     }
+    /// A server to use.
+    AddServer {
+        /// `sremp-relay://host:port?k=KEY` or `sremp-rdv://host:port`.
+        server: String,
+    }
+    /// Which server.
+    ServerParams {
+        /// Its URI, or a part that only it has, like `host:port`.
+        server: String,
+    }
+    /// A server of this person.
+    ServerInfo {
+        /// Its URI, without secrets.
+        server: String,
+        /// `relay` or `rendezvous`.
+        kind: String,
+        /// Who named it: `user`, `invite`, `builtin` or `dns`.
+        origin: String,
+        /// When it was added.
+        added: Wall,
+        /// For a relay: whether contacts are told to leave letters there.
+        published: bool,
+        /// `ready`, `connecting`, `waiting` or `refused`.
+        state: String,
+        /// More about the state, for people.
+        detail: Option<String>,
+        /// Since when it is so.
+        since: Option<Wall>,
+    }
+    /// What a test of a server found.
+    ServerTest {
+        /// Its URI, without secrets.
+        server: String,
+        /// Whether it works.
+        works: bool,
+        /// What was found, for people.
+        text: String,
+        /// What to do, if something.
+        advice: Option<String>,
+        /// Milliseconds until it answered.
+        took_ms: Option<u64>,
+    }
+    /// Whom to ping.
+    PingParams {
+        /// The contact.
+        contact: ContactRef,
+        /// Give up after so many milliseconds; 10,000 if left out.
+        #[serde(default)]
+        timeout_ms: Option<u64>,
+    }
+    /// By which path a contact answers.
+    Pong {
+        /// Who.
+        contact: ContactId,
+        /// `direct`, `relay` or `none`.
+        path: String,
+        /// Address of the other end of the path.
+        via: Option<String>,
+        /// Milliseconds until the other end answered: the contact, or its relay.
+        took_ms: Option<u64>,
+        /// What it means, for people.
+        text: String,
+    }
     /// Where to and how to write a backup.
     ExportParams {
         /// Absolute path of a file that does not exist yet.

@@ -1,25 +1,35 @@
-//! SREMP as a wire: the account machine, and which contact is dialled when.
+//! SREMP as a wire: the account machine, and by which way each contact is reached.
 //!
 //! Sockets and connection machines are the driver's (`waypost_net::sremp`); here their events become
 //! the account's inputs, and its outputs their commands.
 
-mod dial;
+mod probe;
+mod rendezvous;
+mod servers;
+mod ways;
 
-use crate::engine::{is_full, pin_of, sremp_error, via_of};
+use crate::engine::{is_full, pin_of, sremp_address, sremp_error, via_of};
 use crate::method::WireStatus;
-use crate::wire::{NetCommand, NetInput, Turn, Wire, WireEvent};
+use crate::servers::{Server, Uri};
+use crate::wire::{NetCommand, NetInput, Probe, ServerStatus, Turn, Wire, WireEvent};
 use crate::{Config, Error, invite};
-use dial::Dials;
+use probe::Probes;
+use rendezvous::Rendezvous;
+use servers::Servers;
 use std::collections::{BTreeMap, VecDeque};
 use waypost_core::{Address, ContactId, InviteToken, Letter, Mono, Now, RecordFault, SaveId, Wall, Wire as WireKind};
+use waypost_net::rendezvous::{ClientCommand, ClientEvent};
 use waypost_net::sremp::{DriverCommand, DriverEvent};
 use waypost_sremp::account::{
     AccountLimits, AccountTiming, Event as AccountEvent, IdentityNotice, Input as AccountInput,
     Output as AccountOutput, People, Standing,
 };
-use waypost_sremp::trust::Trust;
+use waypost_sremp::ed25519::SigningKey;
+use waypost_sremp::endpoint::Learned;
+use waypost_sremp::trust::{Trust, book};
 use waypost_sremp::{Account, AccountKeys, CloseReason, ErrorCode, Identity, LinkId, Message};
-use waypost_store::{ContactStatus, Store};
+use waypost_store::{ContactRow, ContactStatus, Store};
+use ways::{Candidate, Due, RelayAt, Target, WayOutput, Ways};
 
 /// News from the driver, or of it.
 #[derive(Debug)]
@@ -29,6 +39,8 @@ pub enum SrempInput {
     Driver(DriverEvent),
     /// Where it listens.
     Listening(Vec<String>),
+    /// What the connections to rendezvous servers report.
+    Rendezvous(ClientEvent),
 }
 
 /// What the driver is to do.
@@ -37,6 +49,8 @@ pub enum SrempInput {
 pub enum SrempCommand {
     /// As it is.
     Driver(DriverCommand),
+    /// What the connections to rendezvous servers are to do.
+    Rendezvous(ClientCommand),
     /// The own identity or transport key changed: new connections show the new ones.
     KeysChanged,
 }
@@ -44,9 +58,14 @@ pub enum SrempCommand {
 /// The adapter.
 pub struct Sremp {
     account: Account,
-    dials: Dials,
+    ways: Ways,
+    servers: Servers,
+    rendezvous: Rendezvous,
+    /// Signs what rendezvous servers show.
+    signing: SigningKey,
+    probes: Probes,
     remotes: BTreeMap<LinkId, String>,
-    /// Connections for letters that waited already at the start were asked for.
+    /// Servers were read, and connections for letters that waited already at the start were asked for.
     started: bool,
     last_save: Option<SaveId>,
     events: VecDeque<WireEvent>,
@@ -67,8 +86,12 @@ impl Sremp {
             dropped: BTreeMap::new(),
         };
         Self {
+            ways: Ways::default(),
+            servers: Servers::default(),
+            rendezvous: Rendezvous::default(),
+            signing: keys.signing.clone(),
             account: Account::new(now, keys, AccountLimits::default(), AccountTiming::default()),
-            dials: Dials::default(),
+            probes: Probes::default(),
             remotes: BTreeMap::new(),
             started: false,
             last_save: None,
@@ -100,6 +123,28 @@ impl Sremp {
         Ok(())
     }
 
+    /// Carries out what the search for ways wants.
+    fn drain_ways(&mut self, turn: &mut Turn<'_>) -> Result<(), Error> {
+        while let Some(output) = self.ways.poll() {
+            match output {
+                WayOutput::Dial { link, to, learned, dialled } => {
+                    self.command(DriverCommand::Dial { link, to, learned, dialled });
+                }
+                WayOutput::Close(link) => self.command(DriverCommand::Close(link, None)),
+                WayOutput::StoreBy { peer, link } => {
+                    self.account(turn, AccountInput::StoreBy { peer, link })?;
+                    self.probe_stored(turn, peer, link);
+                }
+                WayOutput::RelayUnreachable(relay) => {
+                    self.relay_unreachable(turn, relay);
+                    self.account(turn, AccountInput::RelayUnreachable { relay })?;
+                }
+                WayOutput::NoWay(peer) => self.probe_failed(turn.now.mono, peer),
+            }
+        }
+        Ok(())
+    }
+
     fn account_event(&mut self, turn: &mut Turn<'_>, event: AccountEvent) -> Result<(), Error> {
         let event = match event {
             AccountEvent::Received { peer, letter, token, protection } => {
@@ -113,7 +158,10 @@ impl Sremp {
             AccountEvent::Undeliverable { peer, letter, reason } => {
                 WireEvent::Undeliverable { peer, letter, reason: reason.to_owned() }
             }
-            AccountEvent::Unconfirmed { peer, letter } => WireEvent::Unconfirmed { peer, letter },
+            AccountEvent::Unconfirmed { peer, letter } => {
+                self.events.push_back(WireEvent::Unconfirmed { peer, letter });
+                return self.search_relay(turn, peer);
+            }
             AccountEvent::NeedLink(peer) => return self.want(turn, peer),
             AccountEvent::Online { peer, .. } => WireEvent::Presence { peer, online: true },
             AccountEvent::Offline(peer) => WireEvent::Presence { peer, online: false },
@@ -125,7 +173,7 @@ impl Sremp {
                 self.count(code.name());
                 return Ok(());
             }
-            _ => return Ok(()),
+            other => return self.relay_event(turn, other),
         };
         self.events.push_back(event);
         Ok(())
@@ -151,59 +199,147 @@ impl Sremp {
         self.events.push_back(WireEvent::Warning { peer: Some(peer), kind, text: text.to_owned() });
     }
 
-    /// Opens a connection to a contact for which letters wait, when its time has come.
+    /// Looks for a way to a contact for which letters wait, when its time has come.
     fn want(&mut self, turn: &mut Turn<'_>, peer: ContactId) -> Result<(), Error> {
-        let Some(contact) = turn.store.contact(peer)?.filter(|contact| contact.status == ContactStatus::Contact) else {
+        let Some(contact) = known_contact(turn, peer)? else { return Ok(()) };
+        if !self.ways.may_search(turn.now.mono, &peer) {
             return Ok(());
-        };
-        let addresses = contact.addresses.iter().filter_map(|address| match address {
-            Address::Sremp(address) => Some(address.clone()),
+        }
+        self.look_up(turn, peer)?;
+        let target = self.target(turn, &contact)?;
+        self.ways.search(turn.now.mono, turn.rng, peer, target);
+        self.drain_ways(turn)
+    }
+
+    /// Looks for a relay beside a connection on which confirmations do not come. Profile, Direct delivery.
+    fn search_relay(&mut self, turn: &mut Turn<'_>, peer: ContactId) -> Result<(), Error> {
+        let Some(contact) = known_contact(turn, peer)? else { return Ok(()) };
+        if !self.ways.may_search(turn.now.mono, &peer) {
+            return Ok(());
+        }
+        let target = Target { candidates: Vec::new(), ..self.target(turn, &contact)? };
+        self.ways.search(turn.now.mono, turn.rng, peer, target);
+        self.drain_ways(turn)
+    }
+
+    /// All that is known about reaching a contact.
+    fn target(&self, turn: &Turn<'_>, contact: &ContactRow) -> Result<Target, Error> {
+        let candidates = contact.addresses.iter().filter_map(|address| match address {
+            // A person's own card says so: as good as typed.
+            Address::Sremp(address) => Some(Candidate { at: address.clone(), learned: Learned::FromUser }),
             _ => None,
         });
-        let pin = pin_of(turn, &contact)?;
-        if let Some(dial) = self.dials.want(turn.now.mono, peer, addresses.collect(), pin) {
-            self.command(dial);
+        let mut candidates: Vec<Candidate> = candidates.collect();
+        let found = self.rendezvous.candidate(turn.now.mono, &contact.id);
+        candidates.extend(found.filter(|found| !candidates.iter().any(|known| known.at == found.at)));
+        let seen = book::row(turn.store, &contact.id).map_err(sremp_error)?;
+        Ok(Target {
+            candidates,
+            pin: pin_of(turn, contact)?,
+            relays: self.relays_of(turn, contact)?,
+            prefers_async: seen.is_some_and(|row| row.identity.flags().prefers_async),
+        })
+    }
+
+    /// Where a contact's mailboxes are: as its signed identity says, with those of its card before it was seen.
+    fn relays_of(&self, turn: &Turn<'_>, contact: &ContactRow) -> Result<Vec<RelayAt>, Error> {
+        let of_card = contact.addresses.iter().filter_map(|address| match address {
+            Address::SrempRelay(relay) => Some(relay),
+            _ => None,
+        });
+        let of_card: Vec<_> = of_card.collect();
+        let signed = self.account.relays_of(turn.store, &contact.id).map_err(sremp_error)?;
+        if signed.is_empty() {
+            let given = of_card.into_iter().map(|relay| RelayAt {
+                identity: relay.identity,
+                at: relay.at.clone(),
+                pin: None,
+                learned: Learned::FromUser,
+            });
+            return Ok(given.collect());
         }
-        Ok(())
+        let relays = signed.into_iter().map(|relay| {
+            let at = sremp_address(&relay.endpoint);
+            let given = of_card.iter().any(|known| known.identity == relay.relay_identity && known.at == at);
+            let learned = if given { Learned::FromUser } else { Learned::FromOthers };
+            RelayAt { identity: relay.relay_identity, at, pin: relay.noise_key, learned }
+        });
+        Ok(relays.collect())
+    }
+
+    fn ready(
+        &mut self,
+        turn: &mut Turn<'_>,
+        link: LinkId,
+        peer: ContactId,
+        we_dialled: bool,
+        handshake_hash: [u8; 32],
+    ) -> Result<(), Error> {
+        if let Some((relay, own)) = self.ways.relay_of(link) {
+            return self.account(turn, AccountInput::RelayUp { link, relay, handshake_hash, own });
+        }
+        if let Some(address) = self.ways.ready(turn.now.mono, turn.rng, link, peer) {
+            self.events.push_back(WireEvent::Reached { peer, address: Address::Sremp(address) });
+        }
+        self.drain_ways(turn)?;
+        self.account(turn, AccountInput::LinkUp { link, peer, we_dialled })?;
+        self.probe_linked(turn, peer)
     }
 
     fn closed(&mut self, turn: &mut Turn<'_>, link: LinkId, reason: CloseReason) -> Result<(), Error> {
         self.remotes.remove(&link);
         self.count(reason.name());
-        if let Some(peer) = self.dials.peer_of(link) {
-            if matches!(reason, CloseReason::Local(ErrorCode::NoiseKeyMismatch)) {
-                self.events.push_back(WireEvent::Warning {
-                    peer: Some(peer),
-                    kind: "pin_mismatch",
-                    text: "At the contact's address somebody answers with another transport key. The contact may have \
-                           changed it, or the connection is being intercepted. Ask for a new card and add it; nothing \
-                           was sent."
-                        .to_owned(),
-                });
-            }
-            if let Some(dial) = self.dials.failed(turn.now.mono, turn.rng, link, reason) {
-                self.command(dial);
-            }
+        self.probe_closed(turn.now.mono, link);
+        if let Some(peer) = self.ways.dialled_peer(link)
+            && matches!(reason, CloseReason::Local(ErrorCode::NoiseKeyMismatch))
+        {
+            self.events.push_back(WireEvent::Warning {
+                peer: Some(peer),
+                kind: "pin_mismatch",
+                text: "At the contact's address somebody answers with another transport key. The contact may have \
+                       changed it, or the connection is being intercepted. Ask for a new card and add it; nothing \
+                       was sent."
+                    .to_owned(),
+            });
         }
+        self.relay_closed(turn, link, reason);
         let peer = self.account.peer_of(link);
         if let CloseReason::Peer(code) = reason {
             self.account(turn, AccountInput::LinkRefused { link, code })?;
         }
         self.account(turn, AccountInput::LinkDown(link))?;
-        // Letters may still wait: dial again, if there is an address.
+        self.ways.closed(turn.now.mono, turn.rng, link, reason);
+        self.drain_ways(turn)?;
+        // Letters may still wait: look for another way.
         match peer {
-            Some(peer) => self.dial_if_needed(turn, peer),
+            Some(peer) => self.search_if_needed(turn, peer),
             None => Ok(()),
         }
     }
 
-    fn dial_if_needed(&mut self, turn: &mut Turn<'_>, peer: ContactId) -> Result<(), Error> {
+    fn search_if_needed(&mut self, turn: &mut Turn<'_>, peer: ContactId) -> Result<(), Error> {
         let needed =
             self.account.link_of(&peer).is_none() && self.account.waits_for(turn.store, &peer).map_err(sremp_error)?;
-        if needed { self.want(turn, peer) } else { Ok(()) }
+        if needed || self.probes.wait_for(&peer) { self.want(turn, peer) } else { Ok(()) }
+    }
+
+    /// Tries a contact directly while its letters wait at a relay.
+    fn retry_directly(&mut self, turn: &mut Turn<'_>, peer: ContactId) -> Result<(), Error> {
+        let waits = self.account.is_stored(turn.store, &peer).map_err(sremp_error)?;
+        if !waits && !self.ways.collected(&peer) {
+            return Ok(());
+        }
+        let Some(contact) = known_contact(turn, peer)? else { return Ok(()) };
+        let target = self.target(turn, &contact)?;
+        self.ways.search_directly(turn.now.mono, turn.rng, peer, target);
+        self.drain_ways(turn)
     }
 
     fn message(&mut self, turn: &mut Turn<'_>, link: LinkId, message: Message) -> Result<(), Error> {
+        if let Message::Pong(pong) = message {
+            self.probe_answered(turn.now.mono, link, pong.nonce);
+            return Ok(());
+        }
         let people = Contacts { store: turn.store, config: turn.config, now: turn.now.wall };
         self.account(turn, AccountInput::Message { link, message, people: &people })
     }
@@ -240,18 +376,20 @@ impl Wire for Sremp {
                 self.status.listening = listening;
                 return Ok(());
             }
+            SrempInput::Rendezvous(event) => return self.rendezvous_event(turn, event),
         };
         match event {
             DriverEvent::Identified { link, identity } => {
-                let standing = standing_of(turn.store, identity.key())?;
+                // A relay is asked for by the person or a contact: no stranger.
+                let standing = match self.ways.relay_of(link) {
+                    Some(_) => Standing::Contact,
+                    None => standing_of(turn.store, identity.key())?,
+                };
                 self.account(turn, AccountInput::Judge { link, identity, standing })
             }
-            DriverEvent::Ready { link, peer, we_dialled, remote, .. } => {
+            DriverEvent::Ready { link, peer, we_dialled, remote, handshake_hash } => {
                 self.remotes.insert(link, remote);
-                if let Some(address) = self.dials.succeeded(turn.now.mono, link) {
-                    self.events.push_back(WireEvent::Reached { peer, address: Address::Sremp(address) });
-                }
-                self.account(turn, AccountInput::LinkUp { link, peer, we_dialled })
+                self.ready(turn, link, peer, we_dialled, handshake_hash)
             }
             DriverEvent::Message { link, message, .. } => self.message(turn, link, message),
             DriverEvent::Closed { link, reason } => self.closed(turn, link, reason),
@@ -275,7 +413,35 @@ impl Wire for Sremp {
         for peer in online {
             self.account(turn, AccountInput::Announce(peer))?;
         }
-        Ok(())
+        self.publish_everywhere(turn)
+    }
+
+    fn servers_changed(&mut self, turn: &mut Turn<'_>, servers: &[Server]) -> Result<(), Error> {
+        self.use_servers(turn, servers)
+    }
+
+    fn server_status(&self, server: &Uri) -> Option<ServerStatus> {
+        self.status_of(server)
+    }
+
+    fn addresses_changed(&mut self, turn: &mut Turn<'_>, addresses: &[Address]) -> Result<(), Error> {
+        let addresses = addresses.iter().filter_map(|address| match address {
+            Address::Sremp(address) => Some(address.clone()),
+            _ => None,
+        });
+        self.set_own_endpoint(turn, &addresses.collect::<Vec<_>>())
+    }
+
+    fn leave(&mut self, turn: &mut Turn<'_>) -> Result<(), Error> {
+        self.leave_rendezvous(turn)
+    }
+
+    fn has_left(&self) -> bool {
+        self.rendezvous.has_left()
+    }
+
+    fn probe(&mut self, turn: &mut Turn<'_>, number: u64, probe: &Probe) -> Result<(), Error> {
+        self.begin_probe(turn, number, probe)
     }
 
     fn close_all(&mut self) -> Vec<NetCommand> {
@@ -284,7 +450,8 @@ impl Wire for Sremp {
     }
 
     fn contact_changed(&mut self, turn: &mut Turn<'_>, contact: ContactId) -> Result<(), Error> {
-        self.dials.forget(&contact);
+        self.ways.forget(turn.now.mono, &contact);
+        self.drain_ways(turn)?;
         let row = turn.store.contact(contact)?;
         let trust = match row.as_ref().map(|row| row.status) {
             Some(ContactStatus::Blocked) => Trust::Rejected,
@@ -296,26 +463,34 @@ impl Wire for Sremp {
         }
         let via = row.and_then(|row| row.verified).as_deref().and_then(via_of);
         self.account(turn, AccountInput::Trust { peer: contact, trust, verified_via: via })?;
-        self.dial_if_needed(turn, contact)
+        self.search_if_needed(turn, contact)
     }
 
     fn tick(&mut self, turn: &mut Turn<'_>) -> Result<(), Error> {
         if !std::mem::replace(&mut self.started, true) {
+            let servers = crate::servers::load(turn.store)?;
+            self.use_servers(turn, &servers)?;
             for peer in self.account.recipients(turn.store).map_err(sremp_error)? {
                 self.want(turn, peer)?;
             }
         }
-        for peer in self.dials.due(turn.now.mono) {
-            self.dial_if_needed(turn, peer)?;
+        for (peer, due) in self.ways.due(turn.now.mono, turn.rng) {
+            match due {
+                Due::Search => self.search_if_needed(turn, peer)?,
+                Due::Direct => self.retry_directly(turn, peer)?,
+            }
         }
+        self.drain_ways(turn)?;
+        self.rendezvous_tick(turn)?;
+        self.probes_due(turn.now.mono);
         self.account(turn, AccountInput::Tick)
     }
 
     fn committed(&mut self, turn: &mut Turn<'_>) -> Result<(), Error> {
-        match self.last_save.take() {
-            Some(save) => self.account(turn, AccountInput::Saved(save)),
-            None => Ok(()),
+        if let Some(save) = self.last_save.take() {
+            self.account(turn, AccountInput::Saved(save))?;
         }
+        self.rendezvous_committed(turn)
     }
 
     fn poll_event(&mut self) -> Option<WireEvent> {
@@ -330,7 +505,13 @@ impl Wire for Sremp {
         if !self.started {
             return Some(Mono::default());
         }
-        [self.account.poll_timeout(), self.dials.poll_timeout()].into_iter().flatten().min()
+        let timeouts = [
+            self.account.poll_timeout(),
+            self.ways.poll_timeout(),
+            self.rendezvous.poll_timeout(),
+            self.probes.poll_timeout(),
+        ];
+        timeouts.into_iter().flatten().min()
     }
 
     fn is_online(&self, contact: &ContactId) -> bool {
@@ -340,6 +521,10 @@ impl Wire for Sremp {
     fn status(&self) -> WireStatus {
         WireStatus { connected: self.account.online().collect(), ..self.status.clone() }
     }
+}
+
+fn known_contact(turn: &Turn<'_>, peer: ContactId) -> Result<Option<ContactRow>, Error> {
+    Ok(turn.store.contact(peer)?.filter(|contact| contact.status == ContactStatus::Contact))
 }
 
 /// The person's contacts, as the account asks for them.

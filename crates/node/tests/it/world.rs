@@ -1,25 +1,24 @@
 //! A node as a host of the simulator: an engine, its connections, and a database that outlives crashes.
 
+mod links;
+mod relay;
+
+use links::Links;
+pub(crate) use relay::{RelayDisk, RelayHost};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use waypost_core::{Address, LetterId, Mono, Now};
 use waypost_keyring::{KdfCost, Keyring, Passphrase};
-use waypost_net::sremp::{DriverCommand, DriverEvent};
 use waypost_node::engine::{Engine, Input, Output};
 use waypost_node::wire::{NetCommand, NetInput};
 use waypost_node::wires::sremp::{SrempCommand, SrempInput};
 use waypost_node::{Call, Config, Event, Unlocked};
-use waypost_sremp::connection::{
-    Connection, ConnectionKeys, Dialled, Event as ConnectionEvent, Input as ConnectionInput, Limits,
-    Output as ConnectionOutput, Timing,
-};
-use waypost_sremp::{CloseReason, LinkId};
+use waypost_sremp::relay::Policy;
 use waypost_store::Store;
 use waypost_testkit::SimRng;
-use waypost_testkit::sim::{Host, HostInput, HostOutput, NodeId, StreamId, World};
+use waypost_testkit::sim::{Host, HostInput, HostOutput, NodeId, World};
 
 /// What a node tells the test.
 #[derive(Debug)]
@@ -36,7 +35,6 @@ pub(crate) type User = (u64, Call);
 #[derive(Clone)]
 pub(crate) struct Disk {
     folder: Arc<tempfile::TempDir>,
-    keyring: Arc<Vec<u8>>,
     address: String,
 }
 
@@ -46,42 +44,32 @@ impl Disk {
         // Memory, where there is such a folder: the storm writes a lot.
         let shm = Path::new("/dev/shm");
         let folder = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
-        Self {
-            folder: Arc::new(folder.unwrap()),
-            keyring: Arc::new(keyring.export().to_vec()),
-            address: address.to_owned(),
-        }
+        let disk = Self { folder: Arc::new(folder.unwrap()), address: address.to_owned() };
+        keyring.save(&disk.keyring(), &Passphrase::empty(), KdfCost::DANGER_FAST, rng).unwrap();
+        disk
     }
 
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("letters.db")
     }
 
-    fn keys(&self) -> Unlocked {
-        let keyring = Keyring::import(&self.keyring).unwrap();
-        Unlocked::new(keyring, None, Passphrase::empty(), KdfCost::DANGER_FAST)
+    fn keyring(&self) -> PathBuf {
+        self.folder.path().join("keyring")
     }
-}
 
-struct Link {
-    connection: Connection,
-    stream: StreamId,
-    said: Option<waypost_sremp::ErrorCode>,
+    fn keys(&self) -> Unlocked {
+        let keyring = Keyring::open(&self.keyring(), &Passphrase::empty()).unwrap();
+        Unlocked::new(keyring, Some(self.keyring()), Passphrase::empty(), KdfCost::DANGER_FAST)
+    }
 }
 
 /// One node.
 pub(crate) struct NodeHost {
     engine: Engine,
-    keys: Arc<ConnectionKeys>,
-    links: BTreeMap<LinkId, Link>,
-    by_stream: BTreeMap<StreamId, LinkId>,
-    dials: BTreeMap<u64, Dialled>,
-    limits: Limits,
-    next_accepted: u64,
+    links: Links,
     next_commit: u64,
     now: Now,
     rng: SimRng,
-    out: VecDeque<HostOutput<Told>>,
 }
 
 impl NodeHost {
@@ -91,20 +79,8 @@ impl NodeHost {
         store.danger_skip_sync().unwrap();
         let rng = rng.fork(&format!("node {}", now.wall.as_millis()));
         let engine = Engine::open(now, store, keys, Config::default()).unwrap();
-        let connection_keys = Arc::new(engine.connection_keys().unwrap());
-        let mut host = Self {
-            engine,
-            keys: connection_keys,
-            links: BTreeMap::new(),
-            by_stream: BTreeMap::new(),
-            dials: BTreeMap::new(),
-            limits: Limits::default(),
-            next_accepted: 1,
-            next_commit: 0,
-            now,
-            rng,
-            out: VecDeque::new(),
-        };
+        let links = Links::new(engine.connection_keys().unwrap());
+        let mut host = Self { engine, links, next_commit: 0, now, rng };
         let address: Address = format!("sremp://{}", disk.address).parse().unwrap();
         host.engine_input(Input::Addresses(vec![address]));
         host.ask_commit();
@@ -115,102 +91,36 @@ impl NodeHost {
         self.engine.handle(self.now, &mut self.rng, input).unwrap();
     }
 
-    fn news(&mut self, event: DriverEvent) {
-        self.engine_input(Input::Net(NetInput::Sremp(SrempInput::Driver(event))));
+    fn take_news(&mut self) {
+        while let Some(event) = self.links.news.pop_front() {
+            self.engine_input(Input::Net(NetInput::Sremp(SrempInput::Driver(event))));
+        }
     }
 
     fn ask_commit(&mut self) {
         if self.engine.has_turn() {
             self.next_commit += 1;
-            self.out.push_back(HostOutput::Commit(self.next_commit));
+            self.links.out.push_back(HostOutput::Commit(self.next_commit));
         }
     }
 
     fn carry_out(&mut self) {
         while let Some(output) = self.engine.poll() {
-            match output {
-                Output::Reply { token, result } => {
-                    self.out.push_back(HostOutput::Event(Told::Reply(token, result.map_err(|e| e.to_string()))));
+            let told = match output {
+                Output::Reply { token, result } => Told::Reply(token, result.map_err(|error| error.to_string())),
+                Output::Event(event) => Told::Event(event),
+                Output::Net(NetCommand::Sremp(SrempCommand::Driver(command))) => {
+                    self.links.command(self.now, &mut self.rng, command);
+                    continue;
                 }
-                Output::Event(event) => self.out.push_back(HostOutput::Event(Told::Event(event))),
-                Output::Net(NetCommand::Sremp(SrempCommand::Driver(command))) => self.command(command),
                 Output::Net(NetCommand::Sremp(SrempCommand::KeysChanged)) => {
-                    self.keys = Arc::new(self.engine.connection_keys().unwrap());
+                    self.links.keys = Arc::new(self.engine.connection_keys().unwrap());
+                    continue;
                 }
                 other => panic!("not in a simulation: {other:?}"),
-            }
+            };
+            self.links.out.push_back(HostOutput::Event(told));
         }
-    }
-
-    fn command(&mut self, command: DriverCommand) {
-        match command {
-            DriverCommand::Dial { link, to, dialled } => {
-                self.dials.insert(link.0, dialled);
-                self.out.push_back(HostOutput::Dial { dial: link.0, to: (&to).into() });
-            }
-            DriverCommand::Judge(link, verdict) => self.feed(link, ConnectionInput::Judged(verdict)),
-            DriverCommand::Send(link, message) => self.feed(link, ConnectionInput::Send(message)),
-            DriverCommand::Close(link, error) => {
-                if let Some(open) = self.links.get_mut(&link) {
-                    open.said = error.as_ref().and_then(|error| error.known_code());
-                }
-                self.feed(link, ConnectionInput::Close(error));
-            }
-            other => panic!("not in a simulation: {other:?}"),
-        }
-    }
-
-    fn feed(&mut self, link: LinkId, input: ConnectionInput<'_>) {
-        let Some(open) = self.links.get_mut(&link) else { return };
-        open.connection.handle(self.now, &mut self.rng, input).unwrap();
-        self.drain(link);
-    }
-
-    fn drain(&mut self, link: LinkId) {
-        while let Some(open) = self.links.get_mut(&link) {
-            let (stream, said) = (open.stream, open.said);
-            let Some(output) = open.connection.poll() else { return };
-            match output {
-                ConnectionOutput::Send(bytes) => self.out.push_back(HostOutput::Send { stream, bytes }),
-                ConnectionOutput::Close => {
-                    self.links.remove(&link);
-                    self.by_stream.remove(&stream);
-                    self.out.push_back(HostOutput::Close { stream });
-                }
-                ConnectionOutput::Event(event) => self.connection_event(link, stream, said, event),
-            }
-        }
-    }
-
-    fn connection_event(
-        &mut self,
-        link: LinkId,
-        stream: StreamId,
-        said: Option<waypost_sremp::ErrorCode>,
-        event: ConnectionEvent,
-    ) {
-        match event {
-            ConnectionEvent::Identified(identity) => self.news(DriverEvent::Identified { link, identity }),
-            ConnectionEvent::Ready { peer, we_dialled, handshake_hash, .. } => self.news(DriverEvent::Ready {
-                link,
-                peer: peer.key(),
-                we_dialled,
-                remote: stream.as_u64().to_string(),
-                handshake_hash,
-            }),
-            ConnectionEvent::Message(message) => {
-                self.news(DriverEvent::Message { link, message, held: Default::default() })
-            }
-            ConnectionEvent::Closed(closed) => {
-                self.news(DriverEvent::Closed { link, reason: CloseReason::new(&closed, said) });
-            }
-        }
-    }
-
-    fn open(&mut self, link: LinkId, stream: StreamId, connection: Connection) {
-        self.links.insert(link, Link { connection, stream, said: None });
-        self.by_stream.insert(stream, link);
-        self.drain(link);
     }
 }
 
@@ -222,57 +132,24 @@ impl Host for NodeHost {
         self.now = now;
         match input {
             HostInput::Tick => {
-                let due: Vec<_> = self
-                    .links
-                    .iter()
-                    .filter(|(_, open)| open.connection.poll_timeout().is_some_and(|due| due <= now.mono))
-                    .map(|(link, _)| *link)
-                    .collect();
-                for link in due {
-                    self.feed(link, ConnectionInput::Tick);
-                }
+                self.links.input(now, &mut self.rng, HostInput::<User>::Tick);
+                self.take_news();
                 self.engine_input(Input::Tick);
             }
             HostInput::User((token, call)) => self.engine_input(Input::Call { token, call }),
-            HostInput::Accepted { stream, .. } => {
-                let link = LinkId(self.next_accepted);
-                self.next_accepted += 2;
-                let connection = Connection::accept(now, self.keys.clone(), self.limits.clone(), Timing::default());
-                self.open(link, stream, connection);
-            }
-            HostInput::Connected { dial, stream } => {
-                let dialled = self.dials.remove(&dial).unwrap();
-                let (keys, limits) = (self.keys.clone(), self.limits.clone());
-                let made = Connection::dial(now, &mut self.rng, keys, dialled, limits, Timing::default());
-                self.open(LinkId(dial), stream, made.unwrap());
-            }
-            HostInput::DialFailed { dial } => {
-                self.dials.remove(&dial);
-                self.news(DriverEvent::Closed { link: LinkId(dial), reason: CloseReason::Unreachable });
-            }
-            HostInput::Data { stream, bytes } => {
-                if let Some(&link) = self.by_stream.get(&stream) {
-                    self.feed(link, ConnectionInput::Bytes(&bytes));
-                }
-            }
-            HostInput::Closed { stream } => {
-                if let Some(&link) = self.by_stream.get(&stream) {
-                    self.feed(link, ConnectionInput::Eof);
-                }
-            }
             HostInput::Committed(_) => self.carry_out(),
-            HostInput::Datagram { .. } => panic!("no datagrams here"),
+            other => self.links.input(now, &mut self.rng, other),
         }
+        self.take_news();
         self.ask_commit();
     }
 
     fn poll(&mut self) -> Option<HostOutput<Told>> {
-        self.out.pop_front()
+        self.links.out.pop_front()
     }
 
     fn poll_timeout(&self) -> Option<Mono> {
-        let links = self.links.values().filter_map(|open| open.connection.poll_timeout());
-        links.chain(self.engine.poll_timeout()).min()
+        self.links.poll_timeout().into_iter().chain(self.engine.poll_timeout()).min()
     }
 
     fn make_durable(&mut self, _: u64) {
@@ -280,10 +157,14 @@ impl Host for NodeHost {
     }
 }
 
+/// A person's node or a relay.
+pub(crate) type AnyHost = Box<dyn Host<User = User, Event = Told>>;
+
 /// Two or more people and the world between them.
 pub(crate) struct People {
-    pub(crate) world: World<NodeHost>,
+    pub(crate) world: World<AnyHost>,
     pub(crate) nodes: Vec<NodeId>,
+    seed: u64,
     next_token: u64,
     /// Everything nodes told since the last look.
     pub(crate) told: Vec<(NodeId, Told)>,
@@ -296,10 +177,23 @@ impl People {
         let nodes = names.iter().map(|name| {
             let address = format!("{name}:7300");
             let disk = Disk::new(&mut rng.fork(name), &address);
-            world.add_node(name, address.as_str(), move |boot, rng| NodeHost::start(&disk, boot.now, rng))
+            world.add_node(name, address.as_str(), move |boot, rng| -> AnyHost {
+                Box::new(NodeHost::start(&disk, boot.now, rng))
+            })
         });
         let nodes = nodes.collect();
-        Self { world, nodes, next_token: 0, told: Vec::new() }
+        Self { world, nodes, seed, next_token: 0, told: Vec::new() }
+    }
+
+    /// Adds a relay to the world.
+    pub(crate) fn relay(&mut self, name: &str, policy: Policy) -> (NodeId, RelayDisk) {
+        let address = format!("{name}:7310");
+        let disk = RelayDisk::new(&mut SimRng::new(self.seed).fork(name), &address, policy);
+        let boot_disk = disk.clone();
+        let node = self.world.add_node(name, address.as_str(), move |boot, rng| -> AnyHost {
+            Box::new(RelayHost::start(&boot_disk, boot.now, rng))
+        });
+        (node, disk)
     }
 
     /// Gives a call without waiting for its answer.
