@@ -24,7 +24,7 @@ fn to(host: &str, node: &Node) -> SrempAddress {
 
 fn connect(node: &Node, link: u64, to: SrempAddress, learned: Learned) -> LinkId {
     let (link, dialled) = (LinkId(link), Dialled::default());
-    node.driver.command(DriverCommand::Connect { link, to, learned, dialled });
+    node.driver.command(DriverCommand::Dial { link, to, learned, dialled });
     link
 }
 

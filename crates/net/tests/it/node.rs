@@ -6,6 +6,7 @@ use tokio::time::timeout;
 use waypost_core::{ContactId, SrempAddress, Wall};
 use waypost_net::sremp::{DriverCommand, DriverConfig, DriverEvent, SrempDriver};
 use waypost_sremp::connection::{ConnectionKeys, Dialled, Verdict};
+use waypost_sremp::endpoint::Learned;
 use waypost_sremp::message::{DirectMessage, ErrorMessage};
 use waypost_sremp::msgpack::Blob;
 use waypost_sremp::x25519::Secret;
