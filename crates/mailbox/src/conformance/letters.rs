@@ -1,8 +1,8 @@
 //! Letters come, are read, and go.
 
 use super::{Bench, LARGE, Subject, ack, all_of, at, letter, mailbox, recall};
-use crate::{Mailbox, Stored};
-use futures::future::join_all;
+use crate::{Error, Mailbox, Stored};
+use futures::future::{BoxFuture, join_all};
 use waypost_core::{Fetch, Known, Lane, MailboxDone, MailboxOp, Put, Refusal};
 
 /// Seq rises by one, and all that was given comes back.
@@ -157,7 +157,7 @@ pub fn come_since_a_stamp<S: Subject>() {
 pub fn take_their_places_in_the_order_of_the_calls<S: Subject>() {
     let bench = Bench::<S>::opened([1]);
     // A call can outlive the borrow it was made by: servers keep many in one place.
-    let owned = |call| Box::pin(call) as std::pin::Pin<Box<dyn Future<Output = _> + Send + 'static>>;
+    let owned = |call| -> BoxFuture<'static, Result<Stored, Error>> { Box::pin(call) };
     let calls = (0..300_u16).map(|key| owned(bench.engine.put(at(1), letter(1, &key.to_be_bytes()))));
     // Awaited the other way round: the order is that of the calls.
     let calls: Vec<_> = calls.collect();
