@@ -11,10 +11,10 @@ use std::{path::Path, time::Duration};
 
 /// Pages in the log before they are copied into the file (16 MiB): the more, the oftener a page that changes
 /// again and again is copied only once, and the longer the pause. Four times as many gained nothing.
-const LOG_PAGES: u32 = 4_000;
+const LOG_PAGES: i64 = 4_000;
 
-/// Only for the moments when a start or a copy of the log holds a lock; only our own connections are there.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the copying of the log waits for readers, who are our own and brief.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A statement that names the table.
 macro_rules! sql {
@@ -40,7 +40,8 @@ impl File {
     pub(super) fn writer(path: &Path, cache: usize) -> Result<Self, Error> {
         let file = Self::connect(path, cache)?;
         file.0.pragma_update(None, "journal_mode", "WAL")?;
-        file.0.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+        // Not within a commit: its callers wait. See `shorten_log`.
+        file.0.pragma_update(None, "wal_autocheckpoint", 0)?;
         for table in Table::ALL {
             let statement = match table {
                 Table::Content => {
@@ -107,6 +108,17 @@ impl File {
             }
         }
         self.run("COMMIT")
+    }
+
+    /// Copies the log into the file when it has become long, and lets it begin anew. Waits for readers that are at
+    /// work: if it only tried, some reader would always be in the way on a busy server, and the log would grow.
+    /// What fails here is tried again after the next commit; everything is on disk already.
+    pub(super) fn shorten_log(&self) {
+        let pages = |row: &rusqlite::Row<'_>| row.get::<_, i64>(1);
+        let length = self.0.query_row("PRAGMA wal_checkpoint(NOOP)", [], pages);
+        if length.is_ok_and(|length| length >= LOG_PAGES) {
+            drop(self.0.query_row("PRAGMA wal_checkpoint(RESTART)", [], pages));
+        }
     }
 
     /// Leaves everything as it was at the beginning; whether the connection can go on.

@@ -50,6 +50,9 @@ impl WriterThread {
         if let Ok(news) = committed {
             news.iter().for_each(|mailbox| self.hub.tell(mailbox));
         }
+        if goes_on {
+            self.file.shorten_log();
+        }
         goes_on
     }
 

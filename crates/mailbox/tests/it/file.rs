@@ -3,7 +3,12 @@
 use crate::crash;
 use futures::executor::block_on;
 use rand::RngExt;
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use waypost_core::{ErrorKind, HasKind, Lane, MailboxDone, MailboxId, MailboxOp, Wall};
 use waypost_mailbox::{
     Config, Embedded, Error, Mailbox,
@@ -73,6 +78,34 @@ fn says_how_much_it_takes() {
     assert!(after.bytes > 100_000 && after.stored_bytes.unwrap() > before.stored_bytes.unwrap() + after.bytes);
     let disk = after.disk.unwrap();
     assert!(disk.free <= disk.total && disk.total > 0);
+}
+
+/// However many read meanwhile.
+#[test]
+fn the_log_does_not_grow_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = crash::open(folder.path());
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    crash::committed(&engine);
+                }
+            });
+        }
+        let mut longest = 0;
+        for first in (0..2500).step_by(100) {
+            let batches = (first..first + 100).map(|number| engine.commit(crash::now(), crash::batch(number)));
+            for done in batches.collect::<Vec<_>>() {
+                block_on(done).unwrap();
+            }
+            longest = longest.max(fs::metadata(folder.path().join("mailboxes.db-wal")).unwrap().len());
+        }
+        is_done.store(true, Ordering::Relaxed);
+        assert!((16 << 20..24 << 20).contains(&longest), "{longest} bytes of log");
+    });
+    crash::check(&engine, 2500);
 }
 
 /// A client that asks again and again costs no sync of the disk.
