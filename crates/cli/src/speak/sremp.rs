@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use waypost_core::{ContactId, SrempAddress};
 use waypost_net::Clock;
 use waypost_net::sremp::{DriverCommand, DriverConfig, SrempDriver};
-use waypost_sremp::endpoint::Learned;
 use waypost_sremp::connection::{ConnectionKeys, Dialled};
+use waypost_sremp::endpoint::Learned;
 use waypost_sremp::{LinkId, x25519::PublicKey};
 
 /// Events that wait for us.

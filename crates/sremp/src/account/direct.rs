@@ -143,8 +143,9 @@ impl Account {
             if opened.is_higher {
                 // The peer could not read an older session, or started this one at the same time as we
                 // did: what it has not confirmed for a while goes again, once.
-                let old_before = step.now.wall.before(self.timing.reseal_older_than);
-                self.unseal_items(step, peer, |item| item.reseal_for(opened.session, old_before))?;
+                let recent = step.now.wall.before(self.timing.reseal_older_than);
+                let long_past = step.now.wall.before(self.timing.restart);
+                self.unseal_items(step, peer, |item| item.reseal_for(opened.session, recent, long_past))?;
             }
         }
         if in_long_form {

@@ -247,6 +247,9 @@ impl Account {
         if !link.session.registered(answer) {
             return Ok(());
         }
+        if mailbox::has_unread(&step.batch)? {
+            link.session.leave(step.now.mono);
+        }
         let relay = link.session.relay();
         step.event(Event::RelayReady { link: id, relay, pending: answer.pending });
         self.retrieve_next(step, id);

@@ -28,7 +28,8 @@ impl Account {
             self.sweep_from = Cursor::default();
             return Ok(());
         };
-        let old_before = step.now.wall.before(self.timing.seen);
+        let keep = if space == UNREADABLE { self.timing.unreadable * 3 } else { self.timing.seen };
+        let old_before = step.now.wall.before(keep);
         let found = step.batch.records(space, b"", self.sweep_from.after.as_deref(), ROUND)?;
         let last = found.last().map(|(key, _)| key.clone());
         for (key, value) in found {

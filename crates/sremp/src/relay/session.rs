@@ -16,7 +16,7 @@ use crate::message::{
 use crate::msgpack::Blob;
 use std::collections::VecDeque;
 use std::time::Duration;
-use waypost_core::{ContactId, Mono};
+use waypost_core::{ContactId, Mono, Wall};
 
 /// Requests that may wait for their answers. Profile, Relay.
 const OUTSTANDING: usize = 32;
@@ -85,8 +85,8 @@ pub(crate) struct ClientSession {
     outstanding: VecDeque<(Request, Mono)>,
     cursor: u64,
     drain: Option<Drain>,
-    /// Messages the mailbox held at registration, until the first drain is over.
-    pending: Option<u32>,
+    /// Messages the mailbox held at registration, and when that was, until the first drain is over.
+    pending: Option<(u32, Wall)>,
     /// Highest seq that was pushed during a drain.
     pushed: u64,
     /// When the last minute's RETRIEVE_MESSAGES left.
@@ -224,7 +224,7 @@ impl ClientSession {
             return false;
         }
         self.policy = Some(answer.policy.clone());
-        self.pending = Some(answer.pending);
+        self.pending = Some((answer.pending, answer.relay_time));
         self.begin(false);
         true
     }
@@ -292,7 +292,10 @@ impl ClientSession {
             return;
         }
         let Some(drain) = &mut self.drain else { return };
-        drain.given = drain.given.saturating_add(batch.messages.len());
+        // What was stored since, or at that very moment, does not count: one look too many does no harm.
+        let counts = |at: Wall| self.pending.is_none_or(|(_, counted)| at < counted);
+        let given = batch.messages.iter().filter(|message| counts(message.timestamp)).count();
+        drain.given = drain.given.saturating_add(given);
         let goes_on = batch.has_more && next > drain.after;
         drain.after = next;
         if !drain.whole {
@@ -308,7 +311,7 @@ impl ClientSession {
             // Lower than before if the relay was set back: what it stores from now on is above this.
             self.cursor = next;
         }
-        let pending = self.pending.take().map_or(0, |pending| usize::try_from(pending).unwrap_or(usize::MAX));
+        let pending = self.pending.take().map_or(0, |(pending, _)| usize::try_from(pending).unwrap_or(usize::MAX));
         let pushed = std::mem::take(&mut self.pushed);
         if pending > given && !whole {
             self.begin(true);

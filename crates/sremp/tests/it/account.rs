@@ -5,6 +5,7 @@ mod errors;
 mod foreign;
 mod letters;
 mod pair;
+mod relay_storm;
 mod relays;
 mod sessions;
 mod side;

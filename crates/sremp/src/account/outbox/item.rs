@@ -54,9 +54,11 @@ impl Item {
         self.session.is_some_and(|sealed_on| sealed_on != session.0)
     }
 
-    /// Whether a new session of the peer makes it be sealed again: once, and not what has just left.
-    pub(in crate::account) fn reseal_for(&mut self, session: SessionId, sealed_before: Wall) -> bool {
-        let again = !self.resealed && self.is_on_another(session) && self.sealed.is_some_and(|at| at < sealed_before);
+    /// Whether a new session of the peer makes it be sealed again: not what has just left, and a second
+    /// time only if the first is long past, so that no two sides chase each other.
+    pub(in crate::account) fn reseal_for(&mut self, session: SessionId, recent: Wall, long_past: Wall) -> bool {
+        let before = if self.resealed { long_past } else { recent };
+        let again = self.is_on_another(session) && self.sealed.is_some_and(|at| at < before);
         self.resealed |= again;
         again
     }
@@ -115,6 +117,12 @@ impl Item {
         if let Some(kept) = &mut self.kept {
             kept.retain(|keeper| keeper != relay);
         }
+    }
+
+    /// No relay keeps it any more, and nobody will open these bytes: it begins anew.
+    pub(in crate::account) fn expire(&mut self) {
+        self.unseal();
+        self.resealed = false;
     }
 
     /// Its sealed bytes are of no use any more.

@@ -107,8 +107,10 @@ impl Account {
                 let mut check: Check = msgpack::decode(&bytes)?;
                 let (peer, relay) = names(&key)?;
                 if check.due <= step.now.wall {
-                    if check.last.after(KEPT_FOR) <= step.now.wall || self.may_be_lost(&peer, &check) {
-                        self.count_no_more_on(step, &peer, &relay)?;
+                    let is_over = check.last.after(KEPT_FOR) <= step.now.wall;
+                    if is_over || self.may_be_lost(&peer, &check) {
+                        let alone = if is_over { Item::expire } else { |_: &mut Item| {} };
+                        self.count_no_more_on(step, &peer, &relay, alone)?;
                         self.settle(step, rng, peer)?;
                         continue;
                     }
@@ -154,7 +156,7 @@ impl Account {
             peers.extend(self.kept_at(step, &relay)?);
         }
         for peer in peers {
-            self.count_no_more_on(step, &peer, &relay)?;
+            self.count_no_more_on(step, &peer, &relay, |_| {})?;
             if self.by_peer.contains_key(&peer) || self.relays.lanes.contains_key(&peer) {
                 self.settle(step, rng, peer)?;
             } else if outbox::has_items(&step.batch, &peer)? {
@@ -181,12 +183,13 @@ impl Account {
         }
     }
 
-    /// Letters that only this relay keeps wait for a way again.
+    /// Letters that only this relay keeps wait for a way again, with what `alone` makes of them.
     fn count_no_more_on<R: Records>(
         &mut self,
         step: &mut Step<'_, R>,
         peer: &ContactId,
         relay: &ContactId,
+        alone: impl Fn(&mut Item),
     ) -> Result<(), Error> {
         step.batch.remove(CHECKS, key(peer, relay));
         let mut after: Option<Vec<u8>> = None;
@@ -201,10 +204,11 @@ impl Account {
                 }
                 item.leave(relay);
                 let order = order_of(&key)?;
-                Self::put_item(step, peer, order, KEPT, &item);
                 if !item.is_kept() {
+                    alone(&mut item);
                     self.hand_over_again(peer, order, &item);
                 }
+                Self::put_item(step, peer, order, KEPT, &item);
             }
         }
     }

@@ -186,8 +186,13 @@ impl Account {
         let Some(link) = self.relays.links.get_mut(&id) else { return Ok(()) };
         let Some((peer, message_id)) = link.session.store_answered(response) else { return Ok(()) };
         if response.success {
-            self.landed_there(id, &peer, message_id);
-            self.is_kept_now(step, id, &peer, message_id)?;
+            let order = self.landed_there(id, &peer, message_id);
+            if !self.is_kept_now(step, id, &peer, message_id)?
+                && let Some(order) = order
+            {
+                // It was sealed again meanwhile, and passed over.
+                self.lane_goes_back(&peer, order);
+            }
         } else {
             let code = response.error_code.and_then(ErrorCode::from_value).unwrap_or(ErrorCode::Internal);
             self.store_failed(step, rng, id, peer, message_id, (code, response.retry_after_s))?;
@@ -218,22 +223,22 @@ impl Account {
         }
     }
 
-    /// A letter is on the relay's disk.
+    /// A letter is on the relay's disk. Whether it is one as it waits now.
     fn is_kept_now<R: Records>(
         &mut self,
         step: &mut Step<'_, R>,
         id: LinkId,
         peer: &ContactId,
         message_id: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         if let Some(lane) = self.relays.lanes.get_mut(peer).filter(|lane| lane.link == id) {
             (lane.refusals, lane.not_before) = (0, None);
             lane.window = (lane.window * 2).min(WINDOW);
         }
-        let Some(relay) = self.relays.links.get(&id).map(|link| link.session.relay()) else { return Ok(()) };
-        let Some((order, mut item)) = self.item_of(step, peer, message_id)? else { return Ok(()) };
+        let Some(relay) = self.relays.links.get(&id).map(|link| link.session.relay()) else { return Ok(false) };
+        let Some((order, mut item)) = self.item_of(step, peer, message_id)? else { return Ok(false) };
         if !item.is_sealed_as(message_id) {
-            return Ok(());
+            return Ok(false);
         }
         let (from, is_new) = (item.space(), !item.kept_by().contains(&relay));
         let news = item.keep(relay);
@@ -246,7 +251,7 @@ impl Account {
         if let (true, Some(letter)) = (news, item.letter()) {
             step.event(Event::Stored { peer: *peer, letter, relay, protection: PROTECTION });
         }
-        Ok(())
+        Ok(true)
     }
 
     fn store_refused<R: Records>(

@@ -22,6 +22,11 @@ record! {
     }
 }
 
+/// Whether something that could not be read is kept for another try.
+pub(super) fn has_unread(records: &impl Records) -> Result<bool, Error> {
+    Ok(!records.records(UNREADABLE, b"", None, 1)?.is_empty())
+}
+
 /// What becomes of a message at the relay.
 enum Fate {
     /// Confirmed or discarded.
@@ -131,8 +136,11 @@ impl Account {
         }
         if code.wants_session() && self.is_contact(step, &sender)? {
             let sessions = self.vault.sessions(&step.batch, sender, now)?;
-            // A session begun since then answers it already.
-            let is_answered = sessions.first().is_some_and(|active| active.started >= first);
+            // One that began since then answers it. What the sender had sealed less than a minute before
+            // it heard of that one is not sealed again, so there is a second chance, and no third.
+            let pause = self.timing.restart;
+            let answers = |began: Wall| began >= first && (now.since(began) < pause || began.since(first) >= pause / 2);
+            let is_answered = sessions.first().is_some_and(|active| answers(active.started));
             if !is_answered && self.restart(step, sender)? {
                 self.settle(step, rng, sender)?;
             }

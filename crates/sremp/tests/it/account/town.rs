@@ -265,6 +265,16 @@ impl Town {
         self.run();
     }
 
+    /// Lets time pass, and nothing arrive.
+    pub(crate) fn tick_to(&mut self, duration: Duration) {
+        let end = self.now().after(duration);
+        while let Some(due) = self.next_due().filter(|due| *due <= end) {
+            self.step_to(due);
+            self.collect();
+        }
+        self.step_to(end);
+    }
+
     fn next_due(&self) -> Option<Mono> {
         let sides = self.sides.iter().filter_map(|side| side.account.poll_timeout());
         sides.chain(self.relays.iter().filter_map(|relay| relay.depot.poll_timeout())).min()
