@@ -12,6 +12,7 @@ mod bootstrap;
 mod conversation;
 mod dialling;
 mod flood;
+mod found;
 mod handshake;
 mod idle;
 mod memory;

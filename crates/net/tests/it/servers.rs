@@ -7,14 +7,15 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use waypost_core::Wall;
+use waypost_net::Clock;
 use waypost_net::rendezvous::{
     RendezvousServer, ServerCommand, ServerConfig, ServerCounts, ServerEvent, ServerLimits, ServerTiming,
 };
 use waypost_net::tls::{ClientTls, ServerTls};
-use waypost_sremp::message::{ErrorMessage, ListServersRequest, ListServersResponse, ServerAddress};
-use waypost_sremp::rendezvous::ServerUri;
-use waypost_sremp::{ErrorCode, Message};
+use waypost_sremp::Message;
+use waypost_sremp::message::{ListServersRequest, ServerAddress};
+use waypost_sremp::rendezvous::{Input, Output, Registry, RegistryLimits, RegistryPolicy, RegistryTiming, ServerUri};
+use waypost_testkit::mailbox::MemoryMailbox;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -59,7 +60,7 @@ impl Authority {
     }
 }
 
-/// A running server with a registry that knows nobody, but another server.
+/// A running server.
 pub(crate) struct Server {
     pub(crate) port: u16,
     pub(crate) id: [u8; 32],
@@ -79,7 +80,7 @@ impl Server {
         let server = RendezvousServer::start(config, sender).await.unwrap();
         let port = server.listening()[0].port();
         let (counts, asked) = mpsc::channel(1);
-        let task = tokio::spawn(serve(server, news, asked));
+        let task = tokio::spawn(serve(id, server, news, asked));
         Self { port, id, counts, task }
     }
 
@@ -115,11 +116,16 @@ impl Drop for Server {
     }
 }
 
+/// The registry, with what it keeps in memory.
 async fn serve(
+    id: [u8; 32],
     server: RendezvousServer,
     mut news: mpsc::Receiver<ServerEvent>,
     mut asked: mpsc::Receiver<tokio::sync::oneshot::Sender<ServerCounts>>,
 ) {
+    let policy = RegistryPolicy { servers: suggested(), ..RegistryPolicy::default() };
+    let mut registry = Registry::new(id, policy, RegistryLimits::default(), RegistryTiming::default());
+    let (mut mailbox, clock) = (MemoryMailbox::default(), Clock::start());
     loop {
         let event = tokio::select! {
             event = news.recv() => event.unwrap(),
@@ -128,28 +134,36 @@ async fn serve(
                 continue;
             }
         };
-        match event {
-            ServerEvent::Message { link, message: Message::ListServersRequest(_) } => {
-                server.command(ServerCommand::Send(link, suggestion().into()));
+        let mut inputs = vec![match event {
+            ServerEvent::Opened { link, address } => Input::Connected { link, address },
+            ServerEvent::Message { link, message } => Input::Message { link, message },
+            ServerEvent::Fault { link, error } => Input::Fault { link, error },
+            ServerEvent::Closed { link } => Input::Disconnected(link),
+            other => panic!("{other:?}"),
+        }];
+        while let Some(input) = inputs.pop() {
+            registry.handle(clock.now(), input);
+            while let Some(output) = registry.poll() {
+                match output {
+                    Output::Mailbox(id, ops) => inputs.push(Input::Mailbox(id, mailbox.commit(clock.now().wall, ops))),
+                    Output::Send(link, message) => server.command(ServerCommand::Send(link, message)),
+                    Output::Close(link, error) => server.command(ServerCommand::Close(link, Some(error))),
+                    Output::Probe { .. } => panic!("nobody is dialled back by default"),
+                }
             }
-            ServerEvent::Message { link, message } => {
-                let error = ErrorMessage::new(ErrorCode::Unsupported).answering(&message);
-                server.command(ServerCommand::Send(link, error.into()));
-            }
-            ServerEvent::Fault { link, error } => {
-                let error = ErrorMessage { fatal: true, ..ErrorMessage::new(error.code()) };
-                server.command(ServerCommand::Close(link, Some(error)));
-            }
-            _ => {}
         }
     }
 }
 
-/// Its answer to everybody, some 60 KB long.
-pub(crate) fn suggestion() -> ListServersResponse {
+/// Other servers, with names so long that LIST_SERVERS_RESPONSE takes some 60 KB.
+fn suggested() -> Vec<ServerAddress> {
     let host = "x".repeat(1800);
-    let servers = (0..32).map(|n| ServerAddress { host: host.clone(), port: 1 + n, name: None, spki: None }).collect();
-    ListServersResponse { servers, timestamp: Wall::from_millis(7) }
+    (0..32).map(|n| ServerAddress { host: host.clone(), port: 1 + n, name: None, spki: None }).collect()
+}
+
+/// What a server says to [`request`].
+pub(crate) fn is_answer(message: &Message) -> bool {
+    matches!(message, Message::ListServersResponse(response) if response.servers == suggested())
 }
 
 pub(crate) fn request() -> Message {

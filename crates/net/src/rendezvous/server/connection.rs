@@ -155,7 +155,13 @@ impl Connection<'_> {
             }
             let may_read = !faulty && self.may_read();
             tokio::select! {
-                () = &mut stop => return Parting::Polite,
+                () = &mut stop => {
+                    while let Ok(Command::Send(message)) = self.queue.try_recv() {
+                        self.answer(&message);
+                    }
+                    pipe.push(&self.framing.take_output());
+                    return Parting::Polite;
+                }
                 moved = pipe.turn(may_read, &mut self.input) => match moved {
                     Ok(Moved::Wrote) => write_by = None,
                     Ok(Moved::Read(_)) => {}
