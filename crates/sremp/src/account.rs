@@ -10,6 +10,9 @@
 //!                        confirmed: removed ───┴── DELIVERY_CONFIRMATION ┘
 //! DIRECT_MESSAGE ──open──> Event::Received + Save ──Saved──> DELIVERY_CONFIRMATION
 //! ```
+//! What cannot be sent to its recipient is left at a relay, and what was left there for this person is
+//! collected, on connections that were dialled for that: see the drawing in `relays.rs`.
+//!
 //! State lies in records; memory holds only what open connections need. Outputs that depend on a
 //! `Save` are held back until `Input::Saved`, in order.
 

@@ -40,6 +40,10 @@ impl Account {
         message: Message,
         people: &dyn People,
     ) -> Result<(), Error> {
+        // A sign of life is the connection's own business.
+        if matches!(message, Message::Pong(_)) {
+            return Ok(());
+        }
         if self.relays.has(link) {
             return self.relay_message(step, rng, link, message, people);
         }

@@ -413,6 +413,63 @@ fn a_relay_that_does_not_admit_us_is_left() {
     assert!(!town.links.contains_key(&link));
 }
 
+/// SR-8.1a: ours, an invite token opens a relay that asks for one.
+#[test]
+fn a_token_for_a_relay_is_shown_at_registration() {
+    let hash = waypost_sremp::relay::TokenHash::of(b"let me in");
+    let access = waypost_sremp::relay::Access::Token([hash].into());
+    let mut town = Town::new(26, &Policy { access, ..policy() }, [&[0], &[1]]);
+    let refused = |town: &Town| town.sides[ADA].events.iter().any(|event| matches!(event, Event::RelayRefused { .. }));
+    town.visit(ADA, 0);
+    town.run();
+    assert!(refused(&town), "without one");
+    town.sides[ADA].events.clear();
+    let own = waypost_sremp::account::OwnRelay { relay: town.relays[0].id(), token: Some(b"let me in".to_vec()) };
+    town.sides[ADA].give(Input::OwnRelays(vec![own]));
+    town.visit(ADA, 0);
+    town.run();
+    assert!(!refused(&town));
+    assert!(town.sides[ADA].events.iter().any(|event| matches!(event, Event::RelayReady { .. })));
+}
+
+/// Profile, Prekeys: five an hour for one target; what waits goes on by itself.
+#[test]
+fn when_prekeys_were_asked_for_too_often_the_letter_goes_later_by_itself() {
+    let mut town = Town::settled(27, &policy(), [&[0], &[1]]);
+    let letter = town.write(ADA, "patience");
+    // Somebody with her key asked before.
+    for number in 0..5 {
+        let link = town.visit(ADA, 1);
+        town.run();
+        let fetch = waypost_sremp::message::FetchPrekeys { target: town.id(BOB) };
+        town.deliver(End::Relay(1), link, fetch.into());
+        town.wire.clear();
+        town.hang_up(link);
+        assert!(town.stored(ADA).is_empty(), "{number}");
+    }
+    town.leave_at(ADA, 1);
+    let waits = town.sides[ADA].events.iter().any(|event| {
+        matches!(event, Event::StoreRefused { code: ErrorCode::Rate, letter: None, retry_after: Some(_), .. })
+    });
+    assert!(waits && !town.is_stored(ADA));
+    town.wait(HOUR);
+    assert_eq!(town.stored(ADA), [(letter, 1)]);
+}
+
+/// Who is no longer one's own relay is forgotten.
+#[test]
+fn a_relay_that_is_no_longer_ones_own_is_read_from_the_beginning_next_time() {
+    let mut town = Town::settled(28, &policy(), [&[0], &[1]]);
+    town.write(ADA, "hello");
+    town.leave_at(ADA, 1);
+    town.visit(BOB, 1);
+    town.run();
+    let known = |town: &Town, space| waypost_core::Records::count(&town.sides[BOB].records, Space(space), b"").unwrap();
+    assert_eq!((known(&town, "sremp/relay-cursor"), known(&town, "sremp/relay-published")), (1, 1));
+    town.sides[BOB].give(Input::OwnRelays(Vec::new()));
+    assert_eq!((known(&town, "sremp/relay-cursor"), known(&town, "sremp/relay-published")), (0, 0));
+}
+
 #[test]
 fn a_mailbox_that_is_not_there_says_so_and_the_letter_waits() {
     let mut town = Town::new(19, &policy(), [&[0], &[1]]);

@@ -102,6 +102,7 @@ fn prekeys_are_given_for_the_own_key_only_and_relay_messages_are_not_known() {
     let [error] = &errors(&answer)[..] else { panic!("{answer:?}") };
     assert_eq!((error.code, error.fatal, error.request.as_deref()), (33, false, Some("FETCH_PREKEYS")));
     let discard = waypost_sremp::message::DiscardMessage { sender: desk.peer.id(), message_id: 5 };
+    assert_eq!(desk.say(waypost_sremp::message::Pong { nonce: 5 }), [], "an answer is not answered");
     let unknown = Message::Unknown { name: "PARTY".into() };
     for (message, name) in [(Message::from(discard), "DISCARD_MESSAGE"), (unknown, "PARTY")] {
         let answer = desk.say(message);
