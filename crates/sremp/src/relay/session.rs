@@ -349,3 +349,135 @@ impl ClientSession {
         silent.into_iter().chain(drain).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::StoredMessage;
+    use crate::{ErrorCode, relay::Policy};
+
+    const RELAY: ContactId = ContactId::from_bytes([7; 32]);
+
+    fn key() -> SigningKey {
+        SigningKey::from_bytes(&[1; 32])
+    }
+
+    fn at(seconds: u64) -> Mono {
+        Mono::from_millis(seconds * 1000)
+    }
+
+    /// Registered at second 0 with this many messages in the mailbox.
+    fn registered(cursor: u64, pending: u32) -> ClientSession {
+        let mut session = ClientSession::new(at(0), RELAY, [9; 32], cursor, ClientTiming::default());
+        assert!(session.retrieve(at(0), &key()).is_none() && !session.has_room(), "not before the relay took us");
+        let _register = session.register(at(0), &key(), true, None);
+        let policy = Policy::default().to_wire();
+        let answer = RelayRegistered { policy, pending, one_time_left: 0, relay_time: Wall::from_millis(1000) };
+        assert!(session.registered(&answer) && !session.registered(&answer), "once");
+        session
+    }
+
+    /// Where the next RETRIEVE_MESSAGES reads on.
+    fn asks(session: &mut ClientSession, now: Mono) -> Option<u64> {
+        match session.retrieve(now, &key())? {
+            Message::RetrieveMessages(request) => request.after,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn batch(seqs: &[u64], next: Option<u64>, has_more: bool) -> MessageBatch {
+        let message = |seq: &u64| StoredMessage {
+            message_id: *seq,
+            sender: RELAY,
+            timestamp: Wall::from_millis(*seq),
+            encrypted_blob: Blob(vec![1]),
+            seq: Some(*seq),
+        };
+        MessageBatch { messages: seqs.iter().map(message).collect(), has_more, next, confirmations: None }
+    }
+
+    /// SR-8.2e
+    #[test]
+    fn a_push_moves_the_cursor_only_if_it_is_the_next_and_nothing_is_asked() {
+        let mut session = registered(4, 0);
+        assert_eq!(asks(&mut session, at(0)), Some(4));
+        session.took(at(0), &batch(&[5], None, false), true);
+        assert_eq!(session.cursor(), 4, "an answer is under way");
+        session.took(at(0), &batch(&[], Some(4), false), false);
+        assert_eq!(asks(&mut session, at(0)), Some(4), "it had come without what was pushed");
+        session.took(at(0), &batch(&[5], Some(5), false), false);
+        assert_eq!((session.cursor(), asks(&mut session, at(0))), (5, None));
+        session.took(at(1), &batch(&[6], None, false), true);
+        assert_eq!((session.cursor(), asks(&mut session, at(1))), (6, None));
+        session.took(at(1), &batch(&[6], None, false), false);
+        assert_eq!(asks(&mut session, at(1)), None, "the same again");
+        session.took(at(1), &batch(&[9], None, false), true);
+        assert_eq!((session.cursor(), asks(&mut session, at(1))), (6, Some(6)), "something is missing");
+    }
+
+    /// SR-8.2c
+    #[test]
+    fn everything_is_read_once_more_when_more_was_pending_than_came() {
+        let mut session = registered(4, 3);
+        assert_eq!(asks(&mut session, at(0)), Some(4));
+        session.took(at(0), &batch(&[5], Some(5), true), true);
+        assert_eq!(asks(&mut session, at(0)), Some(5), "more");
+        session.took(at(0), &batch(&[6], Some(6), false), true);
+        assert_eq!(asks(&mut session, at(0)), Some(0), "one of three did not come");
+        session.took(at(0), &batch(&[2], Some(6), false), false);
+        assert_eq!((session.cursor(), asks(&mut session, at(0))), (6, None));
+        session.pushed(Some(3), true);
+        assert_eq!(asks(&mut session, at(1)), Some(0), "new below the cursor: the relay was set back");
+        session.took(at(1), &batch(&[1, 3], Some(3), false), false);
+        assert_eq!(session.cursor(), 3);
+    }
+
+    #[test]
+    fn asks_no_oftener_than_the_relay_allows_and_waits_as_it_is_told() {
+        let mut session = registered(0, 0);
+        let mut asked = 0;
+        for second in 0..60 {
+            while asks(&mut session, at(second)).is_some() {
+                asked += 1;
+                session.took(at(second), &batch(&[asked], Some(asked), true), true);
+            }
+        }
+        assert!((20..=30).contains(&asked), "{asked}");
+        let next = session.poll_timeout().unwrap();
+        assert_eq!(next, at(60));
+        assert!(asks(&mut session, next).is_some());
+        let request = RetrieveMessages::after(0, &key(), &[9; 32], &RELAY).into();
+        let refusal = ErrorMessage::new(ErrorCode::Rate).retry_after(40).answering(&request);
+        assert_eq!(session.refused(next, &refusal), Some(Request::Retrieve));
+        assert_eq!((session.poll_timeout(), asks(&mut session, at(99))), (Some(at(100)), None));
+        assert!(asks(&mut session, at(100)).is_some());
+    }
+
+    #[test]
+    fn answers_are_taken_only_for_what_was_asked_and_silence_has_an_end() {
+        let mut session = registered(0, 0);
+        let mut response = StoreResponse {
+            success: true,
+            stored_at: Wall::default(),
+            message_id: 5,
+            recipient: Some(RELAY),
+            error_code: None,
+            retry_after_s: None,
+        };
+        assert_eq!(session.store_answered(&response), None);
+        session.ask(at(0), Request::Store { recipient: RELAY, message_id: 5 });
+        response.recipient = Some(ContactId::from_bytes([8; 32]));
+        assert_eq!(session.store_answered(&response), None, "of somebody else");
+        assert!(!session.is_silent(at(59)) && session.is_silent(at(60)));
+        response.recipient = None;
+        assert_eq!(session.store_answered(&response), Some((RELAY, 5)), "as a literal relay says it");
+        assert!(!session.is_silent(at(60)));
+        for message_id in 0..64 {
+            if session.has_room() {
+                session.ask(at(0), Request::Store { recipient: RELAY, message_id });
+            }
+        }
+        assert_eq!(session.outstanding.len(), OUTSTANDING - RESERVED);
+        assert!(asks(&mut session, at(1)).is_some(), "the mailbox is read all the same");
+    }
+}
