@@ -14,7 +14,6 @@
 
 mod accept;
 mod dial;
-mod greet;
 mod inbox;
 mod link;
 mod outbound;
@@ -25,7 +24,6 @@ use crate::dial::{Dialling, Resolved};
 use crate::limits::{ConnectionLimits, Gate};
 use crate::{Clock, Error, tcp};
 use dial::Target;
-pub use greet::greets;
 pub use inbox::Held;
 use inbox::Inbox;
 use link::LinkCommand;

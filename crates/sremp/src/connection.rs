@@ -28,7 +28,7 @@ pub use limits::{Limits, Timing};
 pub use timer::Timer;
 
 use crate::{
-    Error, ErrorCode, Identity,
+    Error, ErrorCode, Identity, Message,
     chunk::{ChunkLimits, Reassembler},
     crypto::x25519::{PublicKey, Secret},
     frame::FrameReader,
@@ -112,6 +112,8 @@ pub struct Connection {
     held: Vec<u8>,
     reassembler: Reassembler,
     known: bool,
+    /// The nonce of the last PING the caller sent.
+    asked: Option<u64>,
     minor: u8,
     handshake_hash: [u8; 32],
     out: Vec<u8>,
@@ -168,6 +170,7 @@ impl Connection {
             reader: FrameReader::default(),
             held: Vec::new(),
             known: false,
+            asked: None,
             minor: 0,
             handshake_hash: [0; 32],
             out: Vec::new(),
@@ -200,7 +203,12 @@ impl Connection {
                 let held = std::mem::take(&mut self.held);
                 self.bytes(now, rng, &held);
             }
-            Input::Send(message) => self.send(rng, &message)?,
+            Input::Send(message) => {
+                if let Message::Ping(ping) = &message {
+                    self.asked = Some(ping.nonce);
+                }
+                self.send(rng, &message)?;
+            }
             Input::Close(error) => self.asked(now, error),
             Input::Tick => {}
         }

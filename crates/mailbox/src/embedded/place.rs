@@ -63,9 +63,10 @@ pub(super) fn disk(path: &Path) -> Result<Disk, Error> {
     let found =
         rustix::fs::statvfs(folder(path)).map_err(|error| Error::io("look at the disk of", path)(error.into()))?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-    // What is kept for root is not for us: it counts as used.
+    // What is kept for root is neither used nor for us: as `df` shows it.
+    let used = bytes(found.f_blocks.saturating_sub(found.f_bfree));
     let free = bytes(found.f_bavail);
-    Ok(Disk { total: bytes(found.f_blocks), free })
+    Ok(Disk { total: used.saturating_add(free), free })
 }
 
 fn folder(path: &Path) -> &Path {

@@ -111,6 +111,8 @@ impl Connection {
                 Ok(())
             }
             Message::Ping(Ping { nonce }) => self.reply(&Message::Pong(Pong { nonce })),
+            // Only whoever asked wants the answer; the machine's own PINGs just keep it alive.
+            Message::Pong(Pong { nonce }) if self.asked != Some(nonce) => Ok(()),
             Message::Unknown { .. } => {
                 self.reply(&Message::Error(ErrorMessage::new(ErrorCode::Unsupported).answering(&message)))
             }
