@@ -66,7 +66,7 @@ impl Engine {
     }
 
     /// Where others reach this person: directly first, then by the relays with a mailbox.
-    fn own_addresses(&self) -> Result<Vec<Address>, Error> {
+    pub(super) fn own_addresses(&self) -> Result<Vec<Address>, Error> {
         let relays =
             servers::published_relays(&self.store)?.into_iter().map(|relay| Address::SrempRelay(relay.address));
         let relays: Vec<Address> = relays.collect();

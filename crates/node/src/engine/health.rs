@@ -40,12 +40,16 @@ impl Engine {
                 listening => ok(format!("{} listener", wire.wire), format!("Listens at {}.", listening.join(", "))),
             });
         }
-        checks.push(match self.addresses.as_slice() {
+        checks.push(match self.own_addresses()?.as_slice() {
             [] => Check {
                 name: "addresses".into(),
                 result: "warning".into(),
                 text: "The card holds no address: contacts cannot reach this node first.".into(),
-                advice: Some("Set sremp.advertise to the host:port at which others reach this machine.".into()),
+                advice: Some(
+                    "Set sremp.advertise to the host:port at which others reach this machine, or add a relay with \
+                     `waypost server add`."
+                        .into(),
+                ),
             },
             addresses => {
                 let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();

@@ -72,7 +72,13 @@ impl Sremp {
                     self.ping(turn, number, link, Path::Direct);
                     Ok(())
                 }
-                None => self.want(turn, peer),
+                None => match self.ways.storing_link(&peer) {
+                    Some(link) => {
+                        self.ping(turn, number, link, Path::Relay);
+                        Ok(())
+                    }
+                    None => self.want(turn, peer),
+                },
             },
             About::Rendezvous => match probe {
                 Probe::Server(Uri::Rendezvous(server)) => self.probe_rendezvous(turn, number, server),

@@ -225,9 +225,7 @@ impl Ways {
         if let Some((_, last)) = &mut known.storing {
             *last = now;
         }
-        if known.retries.is_none() {
-            known.retries = Some(DirectRetries::new(now, &mut &mut *rng));
-        }
+        known.start_retries(now, rng);
     }
 
     /// No letter of this peer waits at a relay any more. Direct tries go on while letters still go that way,
@@ -238,6 +236,12 @@ impl Ways {
             known.retries = None;
         }
         known.storing.is_some()
+    }
+
+    /// The connection by which a peer's letters go to a relay.
+    pub(super) fn storing_link(&self, peer: &ContactId) -> Option<LinkId> {
+        let (relay, _) = self.peers.get(peer)?.storing?;
+        self.relays.ready_link(&relay)
     }
 
     /// A relay does not take letters for a peer: another one is looked for.
@@ -347,6 +351,8 @@ impl Ways {
                 let Some(relay) = search.relay(index).map(|relay| relay.identity) else { return };
                 let Some(link) = self.relays.ready_link(&relay) else { return };
                 known.storing = Some((relay, now));
+                // A relay that has no room must not end the search for a direct way.
+                known.start_retries(now, rng);
                 self.out.push_back(WayOutput::StoreBy { peer, link });
             }
             // A direct try beside a relay that has the letters: the timetable says when the next is.
@@ -484,6 +490,12 @@ impl Ways {
 }
 
 impl Peer {
+    fn start_retries(&mut self, now: Mono, rng: &mut dyn CryptoRng) {
+        if self.retries.is_none() {
+            self.retries = Some(DirectRetries::new(now, &mut &mut *rng));
+        }
+    }
+
     fn stores_at(&self, relay: &ContactId) -> bool {
         self.storing.is_some_and(|(at, _)| at == *relay)
     }
