@@ -10,8 +10,11 @@ mod demo;
 mod init;
 mod letters;
 mod manual;
+mod netcheck;
 mod node;
 mod send;
+mod serve;
+mod server;
 mod up;
 
 use crate::args::Command;
@@ -50,6 +53,10 @@ async fn run_async(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Trace(args) => letters::trace(context, &args).await,
         Command::Status => node::status(context).await,
         Command::Doctor => node::doctor(context).await,
+        Command::Netcheck => netcheck::run(context).await,
+        Command::Ping(args) => netcheck::ping(context, args).await,
+        Command::Server(command) => server::run(context, command).await,
+        Command::Serve(args) => serve::run(context, args).await,
         Command::Export(args) => backup::export(context, &args).await,
         Command::Demo(args) => demo::run(context, args).await,
         Command::Speak(speak) => crate::speak::run(speak).await,

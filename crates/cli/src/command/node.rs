@@ -1,6 +1,7 @@
 //! `waypost id`, `status`, `doctor`, `stop`: the node itself.
 
 use crate::args::IdArgs;
+use crate::command::server::{not_running, test_servers};
 use crate::command::with_session;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -12,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use waypost_core::ErrorKind;
 use waypost_node::method::{
     Check, IdentityInfo, IdentityRename, IdentityRotate, IdentityShow, NodeDoctor, NodeStatus, NodeStop, NodeWarnings,
-    Nothing, Rename, Status, WarningInfo,
+    Nothing, Rename, ServerTest, Status, WarningInfo,
 };
 
 /// How long a stopping node may take.
@@ -93,11 +94,6 @@ fn status_text(status: &Status, warnings: &[WarningInfo], output: Output) -> Str
     text
 }
 
-fn not_running(context: &Context) -> Failure {
-    let message = format!("no node is running in {}", context.home.folder().display());
-    Failure::new(ErrorKind::Unreachable, message).or_hint("start it with `waypost up`")
-}
-
 /// Stops the running node, and waits until it has given the folder back.
 pub(crate) async fn stop(context: &Context) -> Result<(), Failure> {
     let Some(client) = daemon(context).await? else { return Err(not_running(context)) };
@@ -119,6 +115,7 @@ pub(crate) async fn doctor(context: &Context) -> Result<(), Failure> {
         Ok(Some(client)) => {
             checks.push(check("daemon", "ok", "the node is running", None));
             checks.extend(client.call::<NodeDoctor>(&Nothing {}).await?);
+            checks.extend(test_servers(&client).await?.iter().map(server_check));
         }
         Ok(None) => {
             checks.push(check(
@@ -139,6 +136,14 @@ pub(crate) async fn doctor(context: &Context) -> Result<(), Failure> {
     let output = context.output;
     output.result(&checks, |checks| checks_text(checks, output))?;
     if checks.iter().any(|check| check.result == "problem") { Err(Failure::Told(Exit::Failed)) } else { Ok(()) }
+}
+
+fn server_check(test: &ServerTest) -> Check {
+    let (result, text) = match test.took_ms {
+        Some(took) => ("ok", format!("{} (answered in {took} ms)", test.text)),
+        None => ("problem", test.text.clone()),
+    };
+    check(&format!("server {}", test.server), result, &text, test.advice.as_deref())
 }
 
 fn checks_text(checks: &[Check], output: Output) -> String {

@@ -98,13 +98,13 @@ fn token(home: &Home) -> String {
 }
 
 /// What asks a daemon to end.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self, Failure> {
+    pub(crate) fn new() -> Result<Self, Failure> {
         let open = |kind| {
             signal(kind)
                 .map_err(|error| Failure::new(ErrorKind::Environment, format!("cannot wait for signals: {error}")))
@@ -112,7 +112,7 @@ impl Signals {
         Ok(Self { interrupt: open(SignalKind::interrupt())?, terminate: open(SignalKind::terminate())? })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -1,0 +1,3 @@
+//! Whole servers over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that goes wrong ends by panic")]
