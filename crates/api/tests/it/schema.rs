@@ -128,6 +128,16 @@ async fn every_method_takes_and_gives_what_the_document_says() {
     api.ask(&mut to_alice, "identity.rotate", json!({})).await;
     api.ask(&mut to_alice, "node.status", json!({})).await;
     api.ask(&mut to_alice, "node.doctor", json!({})).await;
+    let pong = api.ask(&mut to_alice, "node.ping", json!({ "contact": "Robert", "timeout_ms": 60_000 })).await;
+    assert_eq!(pong["path"], "direct");
+    // Nobody listens there.
+    let server = format!("sremp-relay://127.0.0.1:1?k={}", "0b".repeat(32));
+    api.ask(&mut to_alice, "servers.add", json!({ "server": server })).await;
+    let servers = api.ask(&mut to_alice, "servers.list", json!({})).await;
+    assert_eq!((&servers[0]["server"], &servers[0]["published"]), (&json!(server), &json!(false)));
+    let test = api.ask(&mut to_alice, "servers.test", json!({ "server": "127.0.0.1:1" })).await;
+    assert_eq!(test["works"], false);
+    api.ask(&mut to_alice, "servers.remove", json!({ "server": server })).await;
     api.ask(&mut to_alice, "node.warnings", json!({})).await;
     let backup = json!({ "path": alice.file("backup"), "passphrase": "of the backup" });
     api.ask(&mut to_alice, "backup.export", backup).await;

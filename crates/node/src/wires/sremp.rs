@@ -137,6 +137,7 @@ impl Sremp {
                 }
                 WayOutput::RelayUnreachable(relay) => {
                     self.relay_unreachable(turn, relay);
+                    self.probe_relay_failed(turn.now.mono, relay);
                     self.account(turn, AccountInput::RelayUnreachable { relay })?;
                 }
                 WayOutput::NoWay(peer) => self.probe_failed(turn.now.mono, peer),

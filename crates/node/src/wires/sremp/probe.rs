@@ -117,6 +117,13 @@ impl Sremp {
         }
     }
 
+    /// A relay cannot be reached, or does not take us: nothing more is to be waited for.
+    pub(super) fn probe_relay_failed(&mut self, now: Mono, relay: ContactId) {
+        for number in self.probes.about(About::Relay(relay)) {
+            self.end_probe(now, number, Path::None, String::new(), None);
+        }
+    }
+
     /// No way to a contact was found.
     pub(super) fn probe_failed(&mut self, now: Mono, peer: ContactId) {
         for number in self.probes.about(About::Contact(peer)) {

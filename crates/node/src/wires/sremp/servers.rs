@@ -121,6 +121,7 @@ impl Sremp {
             }
             AccountEvent::RelayRefused { relay, code, .. } => {
                 self.servers.set(&relay, State::Refused(refusal(code).to_owned()), turn.now.wall);
+                self.probe_relay_failed(turn.now.mono, relay);
                 Ok(())
             }
             AccountEvent::Stored { peer, letter, relay, protection } => {
