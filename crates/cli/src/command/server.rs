@@ -107,7 +107,7 @@ fn state_text(info: &ServerInfo) -> String {
     let text = match info.state.as_str() {
         "ready" if info.kind == "relay" => "It keeps letters for you from now on; your contacts are told.",
         "ready" => "Your contacts can find you by it from now on.",
-        "refused" => "It refused.",
+        "refused" => "It cannot be used:",
         _ => "It has not answered yet; it is tried again by itself.",
     };
     match &info.detail {

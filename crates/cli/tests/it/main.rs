@@ -16,4 +16,5 @@ mod contacts;
 mod conversation;
 mod daemon;
 mod people;
+mod servers;
 mod speak;
