@@ -209,6 +209,8 @@ pub enum DriverCommand {
     Known(LinkId),
     /// Sends a message.
     Send(LinkId, Message),
+    /// Sends bytes as if they were a message, however wrong: for trying out the other side.
+    SendRaw(LinkId, Vec<u8>),
     /// Closes a connection, with an error as last message if there is one.
     Close(LinkId, Option<ErrorMessage>),
     /// New connections show this identity and prove this transport key.
@@ -312,6 +314,7 @@ impl SrempDriver {
             DriverCommand::Judge(link, verdict) => self.shared.command(link, LinkCommand::Judge(verdict)),
             DriverCommand::Known(link) => self.shared.command(link, LinkCommand::Known),
             DriverCommand::Send(link, message) => self.shared.command(link, LinkCommand::Send(Box::new(message))),
+            DriverCommand::SendRaw(link, bytes) => self.shared.command(link, LinkCommand::SendRaw(bytes)),
             DriverCommand::Close(link, error) => self.shared.command(link, LinkCommand::Close(error.map(Box::new))),
             DriverCommand::Keys(keys) => *lock(&self.shared.keys) = Arc::new(*keys),
         }

@@ -188,7 +188,7 @@ impl Connection {
         self.expire(now, rng);
         if matches!(self.phase, Phase::Closed) {
             return match input {
-                Input::Send(_) => Err(Error::BadInput("the connection is closed")),
+                Input::Send(_) | Input::SendRaw(_) => Err(Error::BadInput("the connection is closed")),
                 _ => Ok(()),
             };
         }
@@ -209,6 +209,7 @@ impl Connection {
                 }
                 self.send(rng, &message)?;
             }
+            Input::SendRaw(bytes) => self.send_raw(&bytes)?,
             Input::Close(error) => self.asked(now, error),
             Input::Tick => {}
         }

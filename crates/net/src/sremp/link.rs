@@ -30,6 +30,7 @@ thread_local! {
 pub(super) enum LinkCommand {
     Judge(Verdict),
     Send(Box<Message>),
+    SendRaw(Vec<u8>),
     Close(Option<Box<ErrorMessage>>),
     Known,
 }
@@ -169,6 +170,7 @@ impl<'a> Link<'a> {
         match command {
             LinkCommand::Judge(verdict) => self.judge(verdict),
             LinkCommand::Send(message) => self.input(Input::Send(*message)),
+            LinkCommand::SendRaw(bytes) => self.input(Input::SendRaw(bytes)),
             LinkCommand::Known => self.machine.set_known(true),
             LinkCommand::Close(error) => {
                 self.said = error.as_deref().and_then(ErrorMessage::known_code);

@@ -15,6 +15,8 @@ pub enum Input<'a> {
     Judged(Verdict),
     /// A message to send, however long.
     Send(Message),
+    /// Bytes to send as if they were a message, however wrong: for trying out the other side. At most one frame.
+    SendRaw(Vec<u8>),
     /// The connection is to end, with a reason or without. After DUPLICATE the other side's last
     /// messages are still read.
     Close(Option<ErrorMessage>),

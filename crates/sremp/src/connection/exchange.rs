@@ -151,6 +151,17 @@ impl Connection {
         Ok(())
     }
 
+    /// Queues bytes as they are.
+    pub(super) fn send_raw(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if !matches!(self.phase, Phase::Ready(_)) {
+            return Err(Error::BadInput("the connection is not ready"));
+        }
+        if bytes.is_empty() || bytes.len() > MAX_PLAINTEXT || self.out.len() + bytes.len() > self.limits.send_queue {
+            return Err(Error::Limit("raw bytes"));
+        }
+        self.seal(bytes)
+    }
+
     /// Answers by itself, unless the last message is sent already.
     fn reply(&mut self, message: &Message) -> Result<(), Error> {
         if matches!(self.phase, Phase::Lingering(_)) { Ok(()) } else { self.seal(&message.encode()) }
