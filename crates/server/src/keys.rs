@@ -69,22 +69,19 @@ impl RelayKeys {
             return Ok(Self { identity: identity.clone(), noise });
         }
         let after = known.map_or(0, |known| known.version().saturating_add(1));
-        let draft = IdentityDraft {
-            username: name.to_owned(),
-            noise_key: noise.public(),
-            dr_key: None,
-            flags: Flags { is_machine_account: true, is_relay_server: true, ..Flags::default() },
-            relays: Vec::new(),
-            picture: None,
-            metadata: Vec::new(),
-            version: now.as_millis().max(after),
-            created: now,
-        };
-        let identity = draft.sign(&signing).map_err(|error| Error::Config(format!("relay.name: {error}")))?;
+        let identity = sign(&signing, &noise, name, now.as_millis().max(after), now)?;
         file.identity = Some(hex::encode(msgpack::encode(identity.signed())));
         let text = toml::to_string(&file).map_err(|error| Error::Internal(error.to_string()))?;
         data::write_private(path, Zeroizing::new(text).as_bytes())?;
         Ok(Self { identity, noise })
+    }
+
+    /// Keys from elsewhere; nothing is kept of them.
+    ///
+    /// # Errors
+    /// The name is not allowed.
+    pub fn new(signing: &SigningKey, noise: Secret, name: &str, version: u64, now: Wall) -> Result<Self, Error> {
+        Ok(Self { identity: sign(signing, &noise, name, version, now)?, noise })
     }
 
     /// The identity it shows.
@@ -100,6 +97,21 @@ impl RelayKeys {
         let keys = ConnectionKeys::new(self.noise.clone(), self.identity.clone());
         keys.map_err(|error| Error::Internal(format!("the relay's keys do not fit: {error}")))
     }
+}
+
+fn sign(signing: &SigningKey, noise: &Secret, name: &str, version: u64, now: Wall) -> Result<Identity, Error> {
+    let draft = IdentityDraft {
+        username: name.to_owned(),
+        noise_key: noise.public(),
+        dr_key: None,
+        flags: Flags { is_machine_account: true, is_relay_server: true, ..Flags::default() },
+        relays: Vec::new(),
+        picture: None,
+        metadata: Vec::new(),
+        version,
+        created: now,
+    };
+    draft.sign(signing).map_err(|error| Error::Config(format!("relay.name: {error}")))
 }
 
 fn secret(text: &str) -> Option<Zeroizing<[u8; 32]>> {

@@ -15,6 +15,7 @@ mod keys;
 mod metrics;
 mod relay;
 mod rendezvous;
+mod seen;
 mod service;
 mod storage;
 
@@ -22,4 +23,5 @@ pub use config::{Config, Role};
 pub use data::Data;
 pub use error::Error;
 pub use keys::RelayKeys;
-pub use service::{Facts, RoleFacts, Server};
+pub use seen::{Observer, Seen};
+pub use service::{Extras, Facts, RoleFacts, Server};

@@ -4,6 +4,7 @@ use crate::Error;
 use crate::config;
 use crate::keys::RelayKeys;
 use crate::metrics::Figures;
+use crate::seen::{Observer, Seen, tell};
 use crate::storage::{Done, Storage};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -48,6 +49,7 @@ pub(crate) struct Relay<M> {
     /// Registered clients whose chunks may be larger from now on.
     registered: HashMap<LinkId, bool>,
     figures: watch::Sender<Figures>,
+    observer: Option<Observer>,
 }
 
 impl<M: Mailbox> Relay<M> {
@@ -80,7 +82,13 @@ impl<M: Mailbox> Relay<M> {
             waiting: HashMap::new(),
             registered: HashMap::new(),
             figures,
+            observer: None,
         })
+    }
+
+    /// Tells an observer from now on.
+    pub(crate) fn observe(&mut self, observer: Option<Observer>) {
+        self.observer = observer;
     }
 
     /// Where it listens.
@@ -129,12 +137,15 @@ impl<M: Mailbox> Relay<M> {
             DriverEvent::Ready { link, handshake_hash, .. } => {
                 if let Some(identity) = self.identified.remove(&link) {
                     self.registered.insert(link, false);
+                    let seen = Seen::Connected { link, identity: &identity, handshake_hash: &handshake_hash };
+                    tell(self.observer.as_ref(), seen);
                     self.handle(Input::Connected { link, identity, handshake_hash });
                 }
             }
             // Its place in the driver's inbox is given back here: the backlog has a bound of its own.
             DriverEvent::Message { link, message, .. } => self.message(link, message),
             DriverEvent::Closed { link, .. } => {
+                tell(self.observer.as_ref(), Seen::Closed(link));
                 self.identified.remove(&link);
                 self.waiting.remove(&link);
                 self.registered.remove(&link);
@@ -163,6 +174,7 @@ impl<M: Mailbox> Relay<M> {
     fn feed(&mut self, link: LinkId) {
         while self.depot.wants_input(link) {
             let Some(message) = self.waiting.get_mut(&link).and_then(VecDeque::pop_front) else { break };
+            tell(self.observer.as_ref(), Seen::Received(link, &message));
             self.handle(Input::Message { link, message });
         }
         if self.waiting.get(&link).is_some_and(VecDeque::is_empty) {
@@ -199,6 +211,7 @@ impl<M: Mailbox> Relay<M> {
                 Output::Unwatch(mailbox) => self.watcher.remove(&mailbox),
                 Output::Judged(link, verdict) => self.driver.command(DriverCommand::Judge(link, verdict)),
                 Output::Send(link, message) => {
+                    tell(self.observer.as_ref(), Seen::Sent(link, &message));
                     self.note_registered(link);
                     self.driver.command(DriverCommand::Send(link, message));
                 }
@@ -221,6 +234,7 @@ impl<M: Mailbox> Relay<M> {
     fn close(&mut self, link: LinkId, error: ErrorMessage) {
         self.waiting.remove(&link);
         self.registered.remove(&link);
+        tell(self.observer.as_ref(), Seen::Sent(link, &error.clone().into()));
         self.driver.command(DriverCommand::Close(link, Some(error)));
     }
 }

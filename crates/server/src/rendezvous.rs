@@ -1,6 +1,7 @@
 //! The rendezvous server: TLS connections, the registry that decides, and the records behind it.
 
 use crate::metrics::Figures;
+use crate::seen::{Observer, Seen, tell};
 use crate::storage::{Done, Storage};
 use crate::{Data, Error, config};
 use futures::future::BoxFuture;
@@ -43,6 +44,7 @@ pub(crate) struct Rendezvous<M> {
     probes: FuturesUnordered<BoxFuture<'static, (ProbeId, bool)>>,
     clock: Clock,
     figures: watch::Sender<Figures>,
+    observer: Option<Observer>,
 }
 
 impl<M: Mailbox> Rendezvous<M> {
@@ -82,7 +84,13 @@ impl<M: Mailbox> Rendezvous<M> {
             probes: FuturesUnordered::new(),
             clock: Clock::start(),
             figures,
+            observer: None,
         })
+    }
+
+    /// Tells an observer from now on.
+    pub(crate) fn observe(&mut self, observer: Option<Observer>) {
+        self.observer = observer;
     }
 
     /// Where it listens.
@@ -124,6 +132,12 @@ impl<M: Mailbox> Rendezvous<M> {
     }
 
     fn event(&mut self, event: ServerEvent) {
+        match &event {
+            ServerEvent::Opened { link, address } => self.tell(Seen::Opened { link: *link, address: *address }),
+            ServerEvent::Message { link, message } => self.tell(Seen::Received(*link, message)),
+            ServerEvent::Closed { link } => self.tell(Seen::Closed(*link)),
+            _ => {}
+        }
         match event {
             ServerEvent::Opened { link, address } => self.handle(Input::Connected { link, address }),
             ServerEvent::Message { link, message } => self.handle(Input::Message { link, message }),
@@ -131,6 +145,10 @@ impl<M: Mailbox> Rendezvous<M> {
             ServerEvent::Closed { link } => self.handle(Input::Disconnected(link)),
             _ => {}
         }
+    }
+
+    fn tell(&self, seen: Seen<'_>) {
+        tell(self.observer.as_ref(), seen);
     }
 
     fn done(&mut self, (id, answers): Done) {
@@ -147,8 +165,14 @@ impl<M: Mailbox> Rendezvous<M> {
             match output {
                 Output::Mailbox(id, batch) => self.storage.begin(id, now.wall, batch),
                 Output::Probe { probe, endpoint } => self.probe(probe, endpoint),
-                Output::Send(link, message) => self.server.command(ServerCommand::Send(link, message)),
-                Output::Close(link, error) => self.server.command(ServerCommand::Close(link, Some(error))),
+                Output::Send(link, message) => {
+                    self.tell(Seen::Sent(link, &message));
+                    self.server.command(ServerCommand::Send(link, message));
+                }
+                Output::Close(link, error) => {
+                    self.tell(Seen::Sent(link, &error.clone().into()));
+                    self.server.command(ServerCommand::Close(link, Some(error)));
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::keys::RelayKeys;
 use crate::metrics::{Figures, MetricsServer, StorageFigures};
 use crate::relay::Relay;
 use crate::rendezvous::Rendezvous;
+use crate::seen::Observer;
 use crate::{Data, Error};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -37,6 +38,15 @@ pub struct Server {
     mailboxes: Arc<Embedded>,
 }
 
+/// What a caller may bring that an operator's settings do not have.
+#[derive(Default)]
+pub struct Extras {
+    /// The relay's keys, instead of those in the folder.
+    pub relay_keys: Option<RelayKeys>,
+    /// Watches the roles at work.
+    pub observer: Option<Observer>,
+}
+
 /// What is known once all roles listen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Facts {
@@ -66,6 +76,19 @@ impl Server {
     /// # Errors
     /// A setting is wrong, the folder cannot be used or an address is taken; then nothing runs.
     pub async fn start(config: &Config, roles: &BTreeSet<Role>, data: &Data) -> Result<Self, Error> {
+        Self::start_with(config, roles, data, Extras::default()).await
+    }
+
+    /// The same, with more than the settings say.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(
+        config: &Config,
+        roles: &BTreeSet<Role>,
+        data: &Data,
+        extras: Extras,
+    ) -> Result<Self, Error> {
         if roles.is_empty() {
             return Err(Error::Config("no role is given; name one of: relay, rendezvous".into()));
         }
@@ -77,8 +100,12 @@ impl Server {
         let relay = match roles.contains(&Role::Relay) {
             true => {
                 let now = Clock::start().now().wall;
-                let keys = RelayKeys::load(&data.relay_keys(), &config.relay.name, now, &mut rand::rng())?;
-                let relay = Relay::start(&config.relay, &keys, mailboxes.clone(), figures.clone()).await?;
+                let keys = match extras.relay_keys {
+                    Some(keys) => keys,
+                    None => RelayKeys::load(&data.relay_keys(), &config.relay.name, now, &mut rand::rng())?,
+                };
+                let mut relay = Relay::start(&config.relay, &keys, mailboxes.clone(), figures.clone()).await?;
+                relay.observe(extras.observer.clone());
                 facts.relay = Some(relay_facts(config, keys.identity().key(), relay.listening()));
                 Some(relay)
             }
@@ -86,7 +113,8 @@ impl Server {
         };
         let rendezvous = match roles.contains(&Role::Rendezvous) {
             true => {
-                let role = Rendezvous::start(&config.rendezvous, data, mailboxes.clone(), figures.clone()).await?;
+                let mut role = Rendezvous::start(&config.rendezvous, data, mailboxes.clone(), figures.clone()).await?;
+                role.observe(extras.observer);
                 facts.rendezvous = Some(rendezvous_facts(config, role.pin(), role.listening())?);
                 Some(role)
             }
