@@ -3,13 +3,22 @@
 //! Every protocol speaks alike: commands as JSON objects on stdin, one a line; events the same way on
 //! stdout, the first one `ready`.
 
+mod fields;
+mod keys;
 mod lines;
+mod serving;
 mod sremp;
+mod sremp_relay;
+mod sremp_rendezvous;
+mod values;
 
 use crate::failure::{Exit, Failure};
+use anyhow::{Context as _, bail};
 use clap::Subcommand;
+use std::net::SocketAddr;
 use std::{fmt, io};
-use waypost_core::ErrorKind;
+use tokio::net::lookup_host;
+use waypost_core::{ErrorKind, HasKind};
 
 /// Which protocol.
 #[derive(Debug, Subcommand)]
@@ -17,17 +26,33 @@ pub(crate) enum Speak {
     /// Speak SREMP with one peer or with all that connect
     #[command(subcommand)]
     Sremp(sremp::Role),
+    /// Be a relay of SREMP, or a bare client of one
+    #[command(subcommand)]
+    SrempRelay(sremp_relay::Role),
+    /// Be a rendezvous server of SREMP, or a bare client of one
+    #[command(subcommand)]
+    SrempRendezvous(sremp_rendezvous::Role),
 }
 
 /// Speaks until stdin or the conversation ends.
 pub(crate) async fn run(speak: Speak) -> Result<(), Failure> {
     let well = match speak {
         Speak::Sremp(role) => sremp::run(role).await,
+        Speak::SrempRelay(role) => sremp_relay::run(role).await,
+        Speak::SrempRendezvous(role) => sremp_rendezvous::run(role).await,
     };
     match well {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::Told(Exit::Failed)),
         Err(error) => Err(failure(&error)),
+    }
+}
+
+async fn resolve(at: &str) -> anyhow::Result<SocketAddr> {
+    let found = lookup_host(at).await.with_context(|| format!("{at} is not HOST:PORT"))?.next();
+    match found {
+        Some(address) => Ok(address),
+        None => bail!("{at} has no address"),
     }
 }
 
@@ -37,7 +62,12 @@ fn failure(error: &anyhow::Error) -> Failure {
         return Failure::Pipe;
     }
     let bad_input = error.chain().any(|cause| cause.is::<BadInput>());
-    let kind = if bad_input { ErrorKind::BadInput } else { ErrorKind::Environment };
+    let server = error.chain().find_map(|cause| cause.downcast_ref::<waypost_server::Error>());
+    let kind = match server {
+        _ if bad_input => ErrorKind::BadInput,
+        Some(server) => server.kind(),
+        None => ErrorKind::Environment,
+    };
     Failure::new(kind, format!("{error:#}"))
 }
 

@@ -27,13 +27,16 @@ pub(super) struct KeyArgs {
     /// The version of the identity [default: now, in Unix milliseconds]
     #[arg(long, value_name = "N")]
     version: Option<u64>,
+    /// Let the identity say that it may be listed for everybody
+    #[arg(long)]
+    discoverable: bool,
 }
 
 /// Secrets and the identity they belong to.
 pub(super) struct Keys {
     pub(super) identity: Identity,
     pub(super) noise: Secret,
-    signing: SigningKey,
+    pub(super) signing: SigningKey,
     dr: Secret,
 }
 
@@ -49,6 +52,16 @@ struct File {
 }
 
 impl KeyArgs {
+    /// Whether keys were given, so that none have to be made up.
+    pub(super) const fn is_given(&self) -> bool {
+        self.seed.is_some() || self.identity.is_some()
+    }
+
+    /// The name others see.
+    pub(super) fn username(&self) -> &str {
+        &self.username
+    }
+
     pub(super) fn load(&self) -> anyhow::Result<Keys> {
         let [identity, noise, dr] = match (&self.seed, &self.identity) {
             (Some(seed), _) => from_seed(secret(seed).context("--seed")?),
@@ -60,7 +73,8 @@ impl KeyArgs {
         let millis = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
         let now = Wall::from_millis(u64::try_from(millis)?);
         let version = self.version.unwrap_or(now.as_millis());
-        let draft = IdentityDraft::new(&self.username, noise.public(), dr.public(), version, now);
+        let mut draft = IdentityDraft::new(&self.username, noise.public(), dr.public(), version, now);
+        draft.flags.discoverable = self.discoverable.then_some(true);
         let identity = draft.sign(&signing).map_err(|_| BadInput("the user name or the version is not allowed"))?;
         Ok(Keys { identity, noise, signing, dr })
     }

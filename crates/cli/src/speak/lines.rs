@@ -2,7 +2,8 @@
 
 use crate::output::clean_json;
 use serde::{Serialize, Serializer, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Write};
 use std::thread;
 use tokio::sync::mpsc;
@@ -46,15 +47,21 @@ fn line(input: &mut impl BufRead) -> Option<io::Result<Vec<u8>>> {
 
 /// One event, its fields in the order they were given.
 #[derive(Debug)]
-pub(super) struct Event(Vec<(&'static str, Value)>);
+pub(super) struct Event(Vec<(Cow<'static, str>, Value)>);
 
 impl Event {
-    pub(super) fn new(name: &'static str) -> Self {
-        Self(vec![("event", name.into())])
+    pub(super) fn new(name: impl Into<Value>) -> Self {
+        Self(vec![("event".into(), name.into())])
     }
 
     pub(super) fn with(mut self, field: &'static str, value: impl Into<Value>) -> Self {
-        self.0.push((field, value.into()));
+        self.0.push((field.into(), value.into()));
+        self
+    }
+
+    /// All fields of an object.
+    pub(super) fn with_all(mut self, fields: Map<String, Value>) -> Self {
+        self.0.extend(fields.into_iter().map(|(field, value)| (field.into(), value)));
         self
     }
 

@@ -1,18 +1,14 @@
 //! `waypost speak sremp`: the account and the connections of SREMP, with nothing on disk.
 
 mod command;
-mod keys;
 mod report;
 mod speaker;
 
-use super::lines;
-use anyhow::{Context as _, bail};
+use super::{keys, lines};
 use clap::{Args, Subcommand};
 use keys::KeyArgs;
 use speaker::Speaker;
-use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::net::lookup_host;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use waypost_core::{ContactId, SrempAddress};
@@ -79,7 +75,7 @@ pub(super) async fn run(role: Role) -> anyhow::Result<bool> {
         Role::Dial { to, key, noise, common } => {
             (common, Vec::new(), Some((to, Dialled { identity: key, pin: noise })))
         }
-        Role::Listen { at, common } => (common, vec![resolve(&at).await?], None),
+        Role::Listen { at, common } => (common, vec![super::resolve(&at).await?], None),
     };
     let keys = common.keys.load()?;
     let (sender, mut news) = mpsc::channel(INBOX);
@@ -123,12 +119,4 @@ pub(super) async fn run(role: Role) -> anyhow::Result<bool> {
     let well = speaker.finish()?;
     driver.stop().await;
     Ok(well)
-}
-
-async fn resolve(at: &str) -> anyhow::Result<SocketAddr> {
-    let found = lookup_host(at).await.with_context(|| format!("{at} is not HOST:PORT"))?.next();
-    match found {
-        Some(address) => Ok(address),
-        None => bail!("{at} has no address"),
-    }
 }

@@ -18,3 +18,4 @@ mod daemon;
 mod people;
 mod servers;
 mod speak;
+mod speak_servers;

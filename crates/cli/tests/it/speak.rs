@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::people::DEADLINE;
 
-struct Speaker {
+pub(crate) struct Speaker {
     child: Child,
     stdin: Option<ChildStdin>,
     events: Lines<BufReader<ChildStdout>>,
@@ -16,14 +16,18 @@ struct Speaker {
 
 impl Speaker {
     fn start(args: &[&str]) -> Self {
+        Self::start_as("sremp", args)
+    }
+
+    pub(crate) fn start_as(protocol: &str, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
-        command.args(["speak", "sremp"]).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.args(["speak", protocol]).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().unwrap());
         Self { child, stdin, events: BufReader::new(stdout).lines() }
     }
 
-    async fn say(&mut self, command: Value) {
+    pub(crate) async fn say(&mut self, command: Value) {
         self.line(&command.to_string()).await;
     }
 
@@ -32,7 +36,7 @@ impl Speaker {
     }
 
     /// The next event of this name; others before it are passed over.
-    async fn until(&mut self, name: &str) -> Value {
+    pub(crate) async fn until(&mut self, name: &str) -> Value {
         loop {
             let line = timeout(DEADLINE, self.events.next_line()).await.expect("it hangs").unwrap();
             let line = line.unwrap_or_else(|| panic!("it ended without `{name}`"));
@@ -44,7 +48,7 @@ impl Speaker {
     }
 
     /// Closes stdin and waits for the end.
-    async fn end(mut self) -> i32 {
+    pub(crate) async fn end(mut self) -> i32 {
         drop(self.stdin.take());
         timeout(DEADLINE, async { while self.events.next_line().await.unwrap().is_some() {} }).await.expect("it hangs");
         timeout(DEADLINE, self.child.wait()).await.expect("it hangs").unwrap().code().unwrap()

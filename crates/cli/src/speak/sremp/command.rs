@@ -1,6 +1,7 @@
 //! What can be asked of a speaker.
 
-use serde::{Deserialize, Deserializer, de::Error};
+use crate::speak::values::Id;
+use serde::Deserialize;
 use waypost_core::{ContactId, ReceiptKind};
 
 /// One line of stdin.
@@ -45,18 +46,6 @@ impl Command {
             Self::Send { to, .. } | Self::Receipt { to, .. } | Self::Identity { to } | Self::Ping { to } => *to,
             Self::Close {} => None,
         }
-    }
-}
-
-/// A 64-bit id: decimal text, because many JSON readers spoil numbers that long; a number is read too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Id(pub(super) u64);
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        let id = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
-        id.map(Self).ok_or_else(|| D::Error::custom("an id is a decimal number of 64 bits, as text"))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The account between commands and connections; events go out as they happen.
 
 use super::command::Command;
-use super::keys::Keys;
 use super::report::{self, Arrived};
+use crate::speak::keys::Keys;
 use crate::speak::lines;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use waypost_core::{Body, ContactId, Letter, LetterId, MemoryRecords, Mono};
@@ -191,6 +191,11 @@ impl<'a> Speaker<'a> {
             Message::DirectMessage(direct) => cause.message_id = direct.message_id,
             Message::DeliveryConfirmation(confirmation) => cause.message_id = confirmation.message_id,
             Message::Prekeys(_) => cause.prekeys = true,
+            Message::Pong(pong) => {
+                let peer = self.links.get(&link).map(|identity| identity.key().to_string());
+                let event = lines::Event::new("pong").with_some("identity_key", peer);
+                event.with("nonce", pong.nonce.to_string()).print()?;
+            }
             Message::Error(error) => {
                 self.failed |= report::peer_error(error)?;
             }
