@@ -66,12 +66,12 @@ class Contact:
 
 
 class Account:
-    def __init__(self, seed, username):
+    def __init__(self, seed, username, relays=(), discoverable=False):
         """`seed` (32 bytes) gives all long-term keys; prekeys are fresh, since nothing is kept between two runs."""
         secrets = {name: hkdf(bytes(32), seed, label(f"peer {name}"), 32) for name in ("identity", "noise", "dr")}
         self.noise_secret = secrets["noise"]
         now = now_ms()
-        own = identity.create(secrets["identity"], public(secrets["noise"]), public(secrets["dr"]), username, now, now)
+        own = identity.create(secrets["identity"], public(secrets["noise"]), public(secrets["dr"]), username, now, now, relays, discoverable)
         self.owner = pqxdh.Owner(secrets["identity"], secrets["dr"], own)
         self.trust = identity.TrustStore()
         self.prekeys = pqxdh.Prekeys()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from .wire import Refused, check, label, read_struct, unpack, write_struct
+from .wire import Refused, check, label, pack, read_struct, unpack, write_list, write_struct
 
 # --- Ed25519, strict --------------------------------------------------------------------------------------------------
 
@@ -137,14 +137,20 @@ def _check_username(name):
         raise Refused("malformed", "username starts or ends with white space")
 
 
-def create(identity_secret, noise_key, dr_key, username, version, created):
+def create(identity_secret, noise_key, dr_key, username, version, created, relays=(), discoverable=False):
     flags = dict.fromkeys(("uses_relay", "is_machine_account", "is_relay_server", "prefers_async"), False)
+    flags["uses_relay"] = bool(relays)
+    if discoverable:
+        flags["discoverable"] = True
+    metadata = {"dr_key": dr_key}
+    if relays:
+        metadata["relays"] = pack(write_list("RelayRef", relays))
     verified = write_struct("IdentityVerifiedData", {
         "username": username,
         "identity_key": public_identity(identity_secret),
         "noise_key": noise_key,
         "flags": flags,
-        "extensions": {"additional_metadata": {"dr_key": dr_key}},
+        "extensions": {"additional_metadata": metadata},
         "version": version,
         "created": created,
     })

@@ -255,6 +255,11 @@ def write_struct(kind, value):
     return pack(_ordered(STRUCTS[kind], value))
 
 
+def write_list(kind, values):
+    """A list of structures, to be packed."""
+    return [_ordered(STRUCTS[kind], value) for value in values]
+
+
 def _ordered(fields, value):
     """The fields in the order in which the profile writes them, absent ones left out."""
     unknown = set(value) - {key for key, _, _ in fields}
