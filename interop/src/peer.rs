@@ -83,25 +83,43 @@ impl Peer {
     /// With the whole transcript if the event does not come in time, if the process ends, or if an `error` comes that
     /// was not asked for (one with `"deviation": false` is kept like any other event).
     pub fn expect(&mut self, event: &str) -> Result<Event> {
-        if let Some(at) = self.backlog.iter().position(|one| one.is(event)) {
+        self.expect_that(event, |one| one.is(event))
+    }
+
+    /// The same for the first line of which `holds` is true; `what` is how a failure calls it.
+    ///
+    /// # Errors
+    /// As [`Peer::expect`].
+    pub fn expect_that(&mut self, what: &str, holds: impl Fn(&Event) -> bool) -> Result<Event> {
+        if let Some(at) = self.backlog.iter().position(&holds) {
             return self.backlog.remove(at).ok_or_else(|| anyhow!("backlog"));
         }
         let end = Instant::now() + PATIENCE;
         loop {
             match self.heard.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(one) if one.is(event) => return Ok(one),
+                Ok(one) if holds(&one) => return Ok(one),
                 Ok(one) if one.is("error") && one.field("deviation") != false => {
-                    return Err(self.failure(&format!("reports an error instead of `{event}`: {one}")));
+                    return Err(self.failure(&format!("reports an error instead of `{what}`: {one}")));
                 }
                 Ok(one) => self.backlog.push_back(one),
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(self.failure(&format!("shows no `{event}` within {PATIENCE:?}")));
+                    return Err(self.failure(&format!("shows no `{what}` within {PATIENCE:?}")));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(self.failure(&format!("ended without `{event}`")));
+                    return Err(self.failure(&format!("ended without `{what}`")));
                 }
             }
         }
+    }
+
+    /// Writes a line that is no command.
+    ///
+    /// # Errors
+    /// If the process no longer reads.
+    pub fn line(&mut self, line: &str) -> Result<()> {
+        self.transcript.add(&self.name, ">", line);
+        let stdin = self.stdin.as_mut().context("stdin was closed before")?;
+        Ok(writeln!(stdin, "{line}").and_then(|()| stdin.flush())?)
     }
 
     /// Closes stdin and waits for the end.

@@ -52,6 +52,23 @@ impl PythonPeer {
         Ok(self.command(&["-m", "peer", "dial", bound?, "--key", key?, "--noise", noise?, "--seed", &seed]))
     }
 
+    /// A client of the relay whose `ready` is given.
+    ///
+    /// # Errors
+    /// If `ready` lacks `bound`, `identity_key` or `noise_key`.
+    pub fn relay(&self, seed: u8, ready: &Event) -> Result<Command> {
+        let [bound, key, noise] = ["bound", "identity_key", "noise_key"].map(|field| ready.text(field));
+        let seed = seed_text(seed);
+        Ok(self.command(&["-m", "peer", "relay", bound?, "--key", key?, "--noise", noise?, "--seed", &seed]))
+    }
+
+    /// A client of the rendezvous server at an `sremp-rdv://` address.
+    #[must_use]
+    pub fn rendezvous(&self, seed: u8, uri: &str, more: &[&str]) -> Command {
+        let seed = seed_text(seed);
+        self.command(&[&["-m", "peer", "rendezvous", uri, "--seed", &seed], more].concat())
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.python);
         command.args(arguments).current_dir(&self.home).env("PYTHONDONTWRITEBYTECODE", "1");
@@ -59,7 +76,7 @@ impl PythonPeer {
     }
 }
 
-/// Launcher of `waypost speak sremp`.
+/// Launcher of `waypost speak` and of whole nodes.
 #[derive(Debug, Clone)]
 pub struct Speak {
     program: PathBuf,
@@ -85,7 +102,7 @@ impl Speak {
     /// `listen` on a free port of loopback.
     #[must_use]
     pub fn listen(&self, seed: u8) -> Command {
-        self.command(&["listen", "127.0.0.1:0", "--seed", &seed_text(seed)])
+        self.command("sremp", &["listen", "127.0.0.1:0", "--seed", &seed_text(seed)])
     }
 
     /// `dial` to where the event `ready` of a listener says.
@@ -94,12 +111,42 @@ impl Speak {
     /// If `ready` lacks `bound`, `identity_key` or `noise_key`.
     pub fn dial(&self, seed: u8, ready: &Event) -> Result<Command> {
         let [bound, key, noise] = ["bound", "identity_key", "noise_key"].map(|field| ready.text(field));
-        Ok(self.command(&["dial", bound?, "--key", key?, "--noise", noise?, "--seed", &seed_text(seed)]))
+        Ok(self.command("sremp", &["dial", bound?, "--key", key?, "--noise", noise?, "--seed", &seed_text(seed)]))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A relay on a free port of loopback, with these settings.
+    #[must_use]
+    pub fn relay(&self, settings: &[&str]) -> Command {
+        let mut command = self.command("sremp-relay", &["listen", "127.0.0.1:0"]);
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        command
+    }
+
+    /// A rendezvous server on a free port of loopback.
+    #[must_use]
+    pub fn rendezvous(&self) -> Command {
+        self.command("sremp-rendezvous", &["listen", "127.0.0.1:0"])
+    }
+
+    /// A bare client of the rendezvous server at an address.
+    #[must_use]
+    pub fn rendezvous_client(&self, seed: u8, uri: &str) -> Command {
+        self.command("sremp-rendezvous", &["dial", uri, "--seed", &seed_text(seed), "--discoverable"])
+    }
+
+    /// A command of the node whose data folder is `home`.
+    #[must_use]
+    pub fn node(&self, home: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["speak", "sremp"]).args(arguments);
+        command.arg("--home").arg(home).arg("--json").args(arguments).env_remove("WAYPOST_LOG");
+        command
+    }
+
+    fn command(&self, protocol: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["speak", protocol]).args(arguments);
         command
     }
 }

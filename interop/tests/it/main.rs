@@ -1,4 +1,5 @@
 //! Tests against independent peers.
 
 mod sremp;
+mod sremp_servers;
 mod sremp_speak;
