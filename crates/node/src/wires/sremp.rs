@@ -203,7 +203,7 @@ impl Sremp {
     /// Looks for a way to a contact for which letters wait, when its time has come.
     fn want(&mut self, turn: &mut Turn<'_>, peer: ContactId) -> Result<(), Error> {
         let Some(contact) = known_contact(turn, peer)? else { return Ok(()) };
-        if !self.ways.may_search(turn.now.mono, &peer) {
+        if !self.ways.may_search(turn.now.mono, turn.rng, &peer) {
             return Ok(());
         }
         self.look_up(turn, peer)?;
@@ -215,7 +215,7 @@ impl Sremp {
     /// Looks for a relay beside a connection on which confirmations do not come. Profile, Direct delivery.
     fn search_relay(&mut self, turn: &mut Turn<'_>, peer: ContactId) -> Result<(), Error> {
         let Some(contact) = known_contact(turn, peer)? else { return Ok(()) };
-        if !self.ways.may_search(turn.now.mono, &peer) {
+        if !self.ways.may_search(turn.now.mono, turn.rng, &peer) {
             return Ok(());
         }
         let target = Target { candidates: Vec::new(), ..self.target(turn, &contact)? };

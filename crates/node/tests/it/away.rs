@@ -68,6 +68,13 @@ impl Scene {
         trace["steps"].as_array().unwrap().iter().map(|step| step["what"].clone()).collect()
     }
 
+    fn millis_until_stored(&mut self, letter: &str) -> u64 {
+        let trace = self.people.call(self.alice, "letters.trace", json!({"letter": letter}));
+        let steps = trace["steps"].as_array().unwrap();
+        let stored = steps.iter().find(|step| step["what"].as_str().unwrap().starts_with("stored")).unwrap();
+        stored["at"].as_u64().unwrap() - steps[0]["at"].as_u64().unwrap()
+    }
+
     fn write(&mut self, count: usize) -> Vec<String> {
         let to = self.bob_id.clone();
         (0..count).map(|number| self.people.send(self.alice, &to, &format!("letter {number}")).to_string()).collect()
@@ -115,6 +122,32 @@ fn letters_go_by_the_relay_within_two_seconds_when_no_direct_way_is_left_and_dir
     scene.until_state(&direct, "delivered");
     assert_eq!(scene.steps(&direct[0]), ["queued", "sent", "delivered"]);
     scene.assert_shown_once(scene.bob, &direct);
+}
+
+#[test]
+fn a_direct_way_that_breaks_again_and_again_holds_no_letter_up() {
+    let mut scene = Scene::new(8);
+    let (_, disk) = scene.relay("relay", Policy::default());
+    scene.uses(scene.bob, &disk);
+    let bob = scene.bob_id.clone();
+    for _ in 0..5 {
+        for node in [scene.alice, scene.bob] {
+            scene.people.world.set_listening(node, true);
+        }
+        scene.people.until(scene.alice, "node.ping", json!({"contact": bob}), |pong| pong["path"] == "direct");
+        // The connection is hardly there when it breaks, and a new one is refused.
+        for node in [scene.alice, scene.bob] {
+            scene.people.world.set_listening(node, false);
+        }
+        scene.people.world.reset_streams(scene.alice, scene.bob);
+        let letters = scene.write(2);
+        scene.people.run(Duration::from_secs(2));
+        scene.assert_shown_once(scene.bob, &letters);
+        for letter in &letters {
+            let took = scene.millis_until_stored(letter);
+            assert!(took < 1500, "stored after {took} ms");
+        }
+    }
 }
 
 #[test]

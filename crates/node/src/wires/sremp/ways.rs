@@ -27,6 +27,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
 /// A connection that broke sooner than this counts as a failed attempt.
 const STABLE: Duration = Duration::from_secs(10);
+/// A pause after a broken connection that all ways may wait for: the direct way is better than a relay.
+const BEARABLE: Duration = Duration::from_secs(1);
 /// How long a relay that refused letters for a peer is not asked again for that peer.
 const REFUSED: Duration = Duration::from_secs(600);
 
@@ -113,13 +115,15 @@ struct Peer {
     wanted: bool,
     /// When the last connection was ready.
     up: Option<Mono>,
+    /// Connections broke soon after they were ready: no direct try before this, but relays are asked.
+    unstable_until: Mono,
     /// Wrong keys answer where it should be: no direct try until the contact changes.
     stopped: bool,
 }
 
 impl Ways {
     /// Whether a search could begin now: what it needs to know is then worth gathering.
-    pub(super) fn may_search(&mut self, now: Mono, peer: &ContactId) -> bool {
+    pub(super) fn may_search(&mut self, now: Mono, rng: &mut dyn CryptoRng, peer: &ContactId) -> bool {
         let known = self.peers.entry(*peer).or_default();
         if known.search.is_some() || known.storing.is_some() {
             return false;
@@ -128,8 +132,13 @@ impl Ways {
             if now.since(up) >= STABLE {
                 known.rounds = 0;
             } else {
+                let until = now.after(jittered(pause(known.rounds), rng));
                 known.rounds = known.rounds.saturating_add(1);
-                known.not_before = now.after(pause(known.rounds));
+                // A long pause is not to hold up letters that a relay would take.
+                match until.since(now) > BEARABLE {
+                    true => known.unstable_until = until,
+                    false => known.not_before = until,
+                }
             }
         }
         known.wanted = now < known.not_before;
@@ -140,8 +149,14 @@ impl Ways {
     pub(super) fn search(&mut self, now: Mono, rng: &mut dyn CryptoRng, peer: ContactId, target: Target) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         known.refused.retain(|_, until| *until > now);
-        let relays = target.relays.into_iter().filter(|relay| !known.refused.contains_key(&relay.identity)).collect();
-        let candidates = if known.stopped { Vec::new() } else { target.candidates };
+        let relays = target.relays.into_iter();
+        let relays: Vec<RelayAt> = relays.filter(|relay| !known.refused.contains_key(&relay.identity)).collect();
+        let unstable = now < known.unstable_until;
+        if unstable && relays.is_empty() {
+            (known.wanted, known.not_before) = (true, known.unstable_until);
+            return;
+        }
+        let candidates = if known.stopped || unstable { Vec::new() } else { target.candidates };
         let target = Target { candidates, relays, ..target };
         if target.candidates.is_empty() && target.relays.is_empty() {
             return;
@@ -358,10 +373,8 @@ impl Ways {
             // A direct try beside a relay that has the letters: the timetable says when the next is.
             Way::Outbox if known.storing.is_some() || known.retries.is_some() && search.has_no_relays() => {}
             Way::Outbox => {
-                let bound = pause(known.rounds);
-                let bound = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX).max(1);
+                known.not_before = now.after(jittered(pause(known.rounds), rng));
                 known.rounds = known.rounds.saturating_add(1);
-                known.not_before = now.after(Duration::from_millis(rng.next_u64() % bound));
                 known.wanted = true;
                 self.out.push_back(WayOutput::NoWay(peer));
             }
@@ -511,6 +524,12 @@ impl Peer {
         let idle = self.storing.map(|(_, last)| last.after(IDLE));
         [search, wanted, retry, idle].into_iter().flatten().min()
     }
+}
+
+/// Full jitter: any time up to the bound.
+fn jittered(bound: Duration, rng: &mut dyn CryptoRng) -> Duration {
+    let bound = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX).max(1);
+    Duration::from_millis(rng.next_u64() % bound)
 }
 
 fn pause(rounds: u32) -> Duration {

@@ -1,6 +1,6 @@
 //! Connections to relays: kept to those with an own mailbox, made for a while to those of others.
 
-use super::{RelayAt, STABLE, pause};
+use super::{RelayAt, STABLE, jittered, pause};
 use rand_core::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -115,9 +115,8 @@ impl Relays {
         if ready.is_some_and(|since| now.since(since) >= STABLE) {
             relay.rounds = 0;
         }
-        let bound = u64::try_from(pause(relay.rounds).as_millis()).unwrap_or(u64::MAX).max(1);
+        relay.not_before = now.after(jittered(pause(relay.rounds), rng));
         relay.rounds = relay.rounds.saturating_add(1);
-        relay.not_before = now.after(Duration::from_millis(rng.next_u64() % bound));
         relay.asked = false;
         // Those who still need it ask again.
         let waiting = std::mem::take(&mut relay.peers);
