@@ -587,8 +587,11 @@ pub(crate) struct Api {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Two nodes in temporary folders talk over a proxy that records every byte. Both are killed in
-the middle. Fails if a letter is lost or shown twice, or if a plaintext is found in the
-record or in a data folder.")]
+the middle. Then one is off, and 500 letters wait at a relay, which is killed too; then the
+direct way is blocked, and letters go by the relay. Takes about half a minute.
+
+Fails if a letter is lost or shown twice, if one takes more than 2 seconds when the direct
+way is blocked, or if a plaintext is found in the record or in a folder.")]
 pub(crate) struct Demo {
     /// Letters sent in bulk
     #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = letters)]

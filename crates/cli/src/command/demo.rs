@@ -1,19 +1,28 @@
-//! `waypost demo`: two nodes in processes of their own talk through a recording proxy, one after the
-//! other is killed in the middle, and everything that was promised is checked.
+//! `waypost demo`: two nodes and a relay in processes of their own talk through recording proxies, one
+//! after the other is killed in the middle, and everything that was promised is checked.
 
+mod away;
 mod bulk;
+mod detour;
 mod player;
 mod proxy;
+mod relay;
 mod report;
+mod seen;
+mod tally;
 
 use crate::args::Demo;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use player::Player;
+use relay::Relay;
 use report::Report;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+use tally::Tally;
 use tempfile::TempDir;
+use tokio::process::Command;
 use waypost_core::{Body, ErrorKind, LetterId};
 use waypost_node::method::{
     AddContact, CardParams, CardShow, ContactParams, ContactRef, ContactsAdd, ContactsVerification, ContactsVerify,
@@ -22,6 +31,9 @@ use waypost_node::method::{
 
 /// No single step takes so long on a healthy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Letters that are left at the relay.
+const LETTERS_AWAY: usize = 500;
 
 /// Plays it, and fails if anything was lost, shown twice or readable.
 pub(crate) async fn run(context: &Context, args: Demo) -> Result<(), Failure> {
@@ -44,7 +56,7 @@ fn keep(folder: TempDir, keep: bool) -> Option<String> {
 }
 
 async fn play(context: &Context, args: &Demo, folder: &Path) -> Result<Report, Failure> {
-    let output = context.output;
+    let (output, begun) = (context.output, Instant::now());
     let mut report = Report::default();
     // In every text: what must not be found anywhere but on the two screens.
     let marker = format!("lantern-{:032x}", rand::random::<u128>());
@@ -68,17 +80,43 @@ async fn play(context: &Context, args: &Demo, folder: &Path) -> Result<Report, F
     let bulk = bulk::run(output, &mut alice, &mut bob, args.letters, &marker).await?;
     report.take_bulk(&bulk);
 
+    output.talk("Starting a relay; both use it. Its limits are raised: by default a sender may leave 60 letters a");
+    output.talk("minute and have 100 waiting, and the rest would wait on Alice's machine ...");
+    let mut relay = Relay::start(folder).await?;
+    let (away, while_away) = away::run(output, &alice, &mut bob, &mut relay, &marker).await?;
+    report.away = away;
+    let (detour, (of_alice, of_bob)) = detour::run(output, &mut alice, &mut bob, &marker).await?;
+    report.detour = detour;
+
     output.talk("Checking ...");
-    report.check_letters(&alice, &bob, &bulk.ids).await?;
-    let (recorded, found) =
-        (alice.proxy.bytes() + bob.proxy.bytes(), alice.proxy.holds(&marker) || bob.proxy.holds(&marker));
-    report.recorded_bytes = recorded;
-    if found {
+    let (to_bob, to_alice) = (Tally::read(&alice, &bob).await?, Tally::read(&bob, &alice).await?);
+    let counts = [to_bob.count(&bulk.ids), to_bob.count(&while_away), to_bob.count(&of_alice), to_alice.count(&of_bob)];
+    let names = [
+        "the letters in bulk",
+        "the letters to Bob while away",
+        "Alice's letters by the relay",
+        "Bob's letters by the relay",
+    ];
+    for (count, name) in counts.iter().zip(names) {
+        count.failure(name).into_iter().for_each(|failure| report.fail(failure));
+    }
+    let [of_bulk, of_away, from_alice, from_bob] = &counts;
+    report.take_count(of_bulk);
+    report.away.take(of_away);
+    report.detour.take(from_alice);
+    report.detour.take(from_bob);
+    report.detour.failures().into_iter().for_each(|failure| report.fail(failure));
+    let proxies = [&alice.proxy, &bob.proxy, &relay.proxy];
+    report.recorded_bytes = proxies.iter().map(|proxy| proxy.bytes()).sum();
+    if proxies.iter().any(|proxy| proxy.holds(&marker)) {
+        report.plaintext_found = true;
         report.fail("a plaintext was found in what went over the network".into());
     }
     alice.stop().await?;
     bob.stop().await?;
+    relay.kill().await?;
     report.check_folders(folder, &marker)?;
+    report.took_ms = millis(begun.elapsed());
     report.finish();
     Ok(report)
 }
@@ -124,6 +162,15 @@ async fn converse(alice: &Player, bob: &Player, marker: &str, hello: LetterId) -
         return Err(Failure::new(ErrorKind::Internal, "Alice does not see the reaction"));
     }
     Ok(())
+}
+
+/// This program, for one with this data folder.
+fn program(home: &Path) -> Result<Command, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::new(ErrorKind::Environment, format!("cannot find this program: {error}")))?;
+    let mut command = Command::new(program);
+    command.env("WAYPOST_HOME", home).stdin(Stdio::null()).kill_on_drop(true);
+    Ok(command)
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -117,13 +117,3 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
     let status = tokio::time::timeout(crate::people::DEADLINE, child.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0));
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_demo_loses_nothing_when_nodes_are_killed() {
-    let nobody = Person::nobody("Nobody");
-    let report = nobody.json(&["demo", "--letters", "120"]).await;
-    assert_eq!(report["passed"], true, "{report}");
-    assert_eq!((&report["sent"], &report["delivered_once"], &report["kills"]), (&120.into(), &120.into(), &2.into()));
-    assert_eq!(report["protection"]["post_quantum"], true);
-    assert_eq!(report["folder"], serde_json::Value::Null);
-}

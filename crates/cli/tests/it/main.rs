@@ -15,6 +15,7 @@ mod commands;
 mod contacts;
 mod conversation;
 mod daemon;
+mod demo;
 mod people;
 mod servers;
 mod speak;

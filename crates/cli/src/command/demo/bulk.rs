@@ -1,6 +1,7 @@
 //! Many letters from Alice to Bob, with both nodes killed on the way.
 
-use super::player::{Link, Player, Seen};
+use super::player::{Link, Player};
+use super::seen::Seen;
 use crate::failure::Failure;
 use crate::output::Output;
 use indicatif::{ProgressBar, ProgressDrawTarget};
@@ -102,6 +103,8 @@ async fn reach(
     writers: &mut JoinSet<Result<Vec<Done>, Failure>>,
 ) -> Result<(), Failure> {
     tokio::select! {
+        // Writers may have ended well by now.
+        biased;
         _ = progress.wait_for(|now| *now >= count) => Ok(()),
         Some(ended) = writers.join_next() => {
             ended.map_err(|error| Failure::new(ErrorKind::Internal, error.to_string()))??;
@@ -149,7 +152,8 @@ impl Work {
     }
 }
 
-fn progress(output: Output, count: usize) -> ProgressBar {
+/// A bar of so many letters, where somebody looks at it.
+pub(super) fn progress(output: Output, count: usize) -> ProgressBar {
     let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX));
     if output.is_json() || !std::io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());

@@ -1,24 +1,29 @@
 //! One of the two people: a node in a process of its own, behind its proxy.
 
-use super::{PATIENCE, proxy::Proxy};
+use super::proxy::Proxy;
+use super::seen::Seen;
+use super::{PATIENCE, program};
 use crate::failure::Failure;
 use serde::Deserialize;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use waypost_api::Client;
 use waypost_core::{Body, ErrorKind, LetterId};
+use waypost_node::Method;
 use waypost_node::method::{
-    ContactRef, Entry, HistoryParams, LettersHistory, LettersSend, NodeStop, Nothing, SendLetter,
+    AddServer, ContactParams, ContactRef, ContactsShow, Entry, HistoryParams, LetterParams, LettersHistory,
+    LettersSend, LettersTrace, NodePing, NodeStop, Nothing, PingParams, SendLetter, ServersAdd, ServersList,
 };
-use waypost_node::{Event, Method};
+
+/// Between two looks at how something is.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A person of the demo.
 pub(super) struct Player {
@@ -30,20 +35,6 @@ pub(super) struct Player {
     passphrase: String,
     child: Child,
     client: watch::Sender<Option<Arc<Client>>>,
-}
-
-/// What the events of a node told, over all its lives.
-pub(super) struct Seen {
-    state: Mutex<SeenState>,
-    /// Counts changes.
-    changes: watch::Sender<u64>,
-}
-
-#[derive(Default)]
-struct SeenState {
-    delivered: HashMap<LetterId, Instant>,
-    failed: Vec<LetterId>,
-    shown: HashMap<LetterId, u32>,
 }
 
 /// The line that `up --json` prints.
@@ -59,14 +50,19 @@ impl Player {
         let proxy = Proxy::start().await?;
         let home = folder.join(name.to_lowercase());
         let passphrase = format!("{:032x}", rand::random::<u128>());
-        let mut init = command(&home, &passphrase)?;
-        let made = init.args(["init", "--json", "--name", name]).stdout(Stdio::null()).status().await;
-        if !made.is_ok_and(|status| status.success()) {
-            return Err(Failure::new(ErrorKind::Environment, format!("{name}'s identity could not be made")));
+        // All is on this machine: a contact's relay is there too.
+        for args in
+            [&["init", "--json", "--name", name][..], &["config", "set", "sremp.allow_private_endpoints", "true"]]
+        {
+            let made =
+                command(&home, &passphrase)?.args(args).stdout(Stdio::null()).stderr(Stdio::null()).status().await;
+            if !made.is_ok_and(|status| status.success()) {
+                return Err(Failure::new(ErrorKind::Environment, format!("{name}'s identity could not be made")));
+            }
         }
         let begin = Instant::now();
         let (child, client) = launch(&home, &passphrase, &proxy).await?;
-        let seen = Arc::new(Seen { state: Mutex::default(), changes: watch::Sender::new(0) });
+        let seen = Arc::new(Seen::default());
         let player = Self {
             name,
             proxy,
@@ -116,10 +112,25 @@ impl Player {
 
     /// Kills the node without a warning and starts it again.
     pub(super) async fn kill_and_restart(&mut self, whom: &str) -> Result<(), Failure> {
-        self.proxy.point_at(None);
-        self.client.send_replace(None);
+        self.leave();
         let killed = self.child.kill().await;
         killed.map_err(|error| Failure::new(ErrorKind::Environment, format!("cannot kill: {error}")))?;
+        self.come_back(whom).await
+    }
+
+    /// Ends the node cleanly.
+    pub(super) async fn stop(&mut self) -> Result<(), Failure> {
+        self.call::<NodeStop>(Nothing {}).await?;
+        self.leave();
+        let ended = timeout(PATIENCE, self.child.wait()).await;
+        match ended {
+            Ok(Ok(status)) if status.success() => Ok(()),
+            _ => Err(Failure::new(ErrorKind::Internal, format!("{}'s node did not stop cleanly", self.name))),
+        }
+    }
+
+    /// Starts the node again after it has ended.
+    pub(super) async fn come_back(&mut self, whom: &str) -> Result<(), Failure> {
         let (child, client) = launch(&self.home, &self.passphrase, &self.proxy).await?;
         self.child = child;
         self.attach(client).await?;
@@ -132,14 +143,43 @@ impl Player {
         Ok(())
     }
 
-    /// Ends the node cleanly.
-    pub(super) async fn stop(&mut self) -> Result<(), Failure> {
-        self.call::<NodeStop>(Nothing {}).await?;
-        let ended = timeout(PATIENCE, self.child.wait()).await;
-        match ended {
-            Ok(Ok(status)) if status.success() => Ok(()),
-            _ => Err(Failure::new(ErrorKind::Internal, format!("{}'s node did not stop cleanly", self.name))),
-        }
+    fn leave(&self) {
+        self.proxy.point_at(None);
+        self.client.send_replace(None);
+    }
+
+    /// Uses a relay, and waits until it keeps a mailbox.
+    pub(super) async fn use_relay(&self, address: &str) -> Result<(), Failure> {
+        self.call::<ServersAdd>(AddServer { server: address.to_owned() }).await?;
+        let late = || Failure::new(ErrorKind::Unreachable, format!("{} cannot use the relay", self.name));
+        let accepted = async {
+            loop {
+                let all = self.call::<ServersList>(Nothing {}).await?;
+                if all.iter().all(|server| server.state == "ready" && server.published) {
+                    return Ok(());
+                }
+                sleep(LOOK).await;
+            }
+        };
+        timeout(PATIENCE, accepted).await.map_err(|_| late())?
+    }
+
+    /// By which path a contact answers now: `direct`, `relay` or `none`.
+    pub(super) async fn path_to(&self, whom: &str) -> Result<String, Failure> {
+        let params = PingParams { contact: ContactRef(whom.to_owned()), timeout_ms: None };
+        Ok(self.call::<NodePing>(params).await?.path)
+    }
+
+    /// Whether a connection to a contact stands.
+    pub(super) async fn is_connected_to(&self, whom: &str) -> Result<bool, Failure> {
+        let params = ContactParams { contact: ContactRef(whom.to_owned()) };
+        Ok(self.call::<ContactsShow>(params).await?.online)
+    }
+
+    /// Whether a letter was at a relay on its way.
+    pub(super) async fn went_by_relay(&self, letter: LetterId) -> Result<bool, Failure> {
+        let trace = self.call::<LettersTrace>(LetterParams { letter }).await?;
+        Ok(trace.steps.iter().any(|step| step.what.starts_with("stored at relay")))
     }
 
     /// For those who go on over a restart.
@@ -179,66 +219,9 @@ impl Link {
     }
 }
 
-impl Seen {
-    fn take(&self, event: Event) {
-        match event {
-            Event::State { letter, state, .. } if matches!(state.as_str(), "delivered" | "read") => {
-                self.put_delivered(letter);
-            }
-            Event::State { letter, state, .. } if state == "failed" => {
-                self.lock().failed.push(letter);
-                self.changes.send_modify(|count| *count += 1);
-            }
-            Event::Letter { entry, new: true } if entry.direction == "in" => {
-                *self.lock().shown.entry(entry.id).or_default() += 1;
-            }
-            _ => {}
-        }
-    }
-
-    fn put_delivered(&self, letter: LetterId) {
-        self.lock().delivered.entry(letter).or_insert_with(Instant::now);
-        self.changes.send_modify(|count| *count += 1);
-    }
-
-    /// Waits until a letter is delivered; says when it was.
-    pub(super) async fn delivered(&self, letter: LetterId) -> Result<Instant, Failure> {
-        let mut changes = self.changes.subscribe();
-        let waiting = async {
-            loop {
-                {
-                    let state = self.lock();
-                    if let Some(at) = state.delivered.get(&letter) {
-                        return Ok(*at);
-                    }
-                    if state.failed.contains(&letter) {
-                        return Err(Failure::new(ErrorKind::Internal, "a letter has failed"));
-                    }
-                }
-                if changes.changed().await.is_err() {
-                    return Err(Failure::new(ErrorKind::Internal, "nobody listens any more"));
-                }
-            }
-        };
-        let late = || Failure::new(ErrorKind::Unreachable, "a letter is not delivered in time");
-        timeout(PATIENCE, waiting).await.map_err(|_| late())?
-    }
-
-    /// How often a letter was shown as new.
-    pub(super) fn times_shown(&self, letter: LetterId) -> u32 {
-        self.lock().shown.get(&letter).copied().unwrap_or(0)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, SeenState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 fn command(home: &Path, passphrase: &str) -> Result<Command, Failure> {
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::new(ErrorKind::Environment, format!("cannot find this program: {error}")))?;
-    let mut command = Command::new(program);
-    command.env("WAYPOST_HOME", home).env("WAYPOST_PASSPHRASE", passphrase).stdin(Stdio::null()).kill_on_drop(true);
+    let mut command = program(home)?;
+    command.env("WAYPOST_PASSPHRASE", passphrase);
     Ok(command)
 }
 

@@ -5,17 +5,22 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use waypost_core::ErrorKind;
 
-/// Stands before one node; passes connections on to wherever that listens now.
+/// Connections that may wait to be taken.
+const BACKLOG: u32 = 128;
+
+/// Stands before one process; passes connections on to wherever that listens now.
 pub(super) struct Proxy {
     pub(super) address: SocketAddr,
     target: watch::Sender<Option<SocketAddr>>,
     record: Arc<Record>,
     accepting: JoinHandle<()>,
+    /// Holds the port while nobody may come in.
+    blocked: Option<TcpSocket>,
 }
 
 /// What went one way on one connection, each by itself, so that no text is cut in two.
@@ -24,13 +29,29 @@ struct Record(Mutex<Vec<Arc<Mutex<Vec<u8>>>>>);
 
 impl Proxy {
     pub(super) async fn start() -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| Failure::new(ErrorKind::Environment, format!("no proxy: {error}"));
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (target, to) = watch::channel(None);
         let record = Arc::new(Record::default());
         let accepting = tokio::spawn(accept(listener, to, record.clone()));
-        Ok(Self { address, target, record, accepting })
+        Ok(Self { address, target, record, accepting, blocked: None })
+    }
+
+    /// Cuts all connections and refuses new ones, as a blocked port does.
+    pub(super) async fn block(&mut self) -> Result<(), Failure> {
+        self.accepting.abort();
+        let _aborted = (&mut self.accepting).await;
+        self.blocked = Some(bound(self.address).map_err(failed)?);
+        Ok(())
+    }
+
+    /// Ends [`Proxy::block`].
+    pub(super) fn unblock(&mut self) -> Result<(), Failure> {
+        if let Some(socket) = self.blocked.take() {
+            let listener = socket.listen(BACKLOG).map_err(failed)?;
+            self.accepting = tokio::spawn(accept(listener, self.target.subscribe(), self.record.clone()));
+        }
+        Ok(())
     }
 
     /// Sends connections there from now on.
@@ -67,11 +88,29 @@ impl Record {
     }
 }
 
+fn failed(error: std::io::Error) -> Failure {
+    Failure::new(ErrorKind::Environment, format!("no proxy: {error}"))
+}
+
+/// A socket that has the address and does not listen: whoever connects there is refused.
+fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Connections end with this task.
 async fn accept(listener: TcpListener, target: watch::Receiver<Option<SocketAddr>>, record: Arc<Record>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let target = *target.borrow();
-        let record = record.clone();
-        tokio::spawn(async move {
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        let Ok((stream, _)) = stream else { return };
+        let (target, record) = (*target.borrow(), record.clone());
+        connections.spawn(async move {
             let Some(target) = target else { return };
             let Ok(onward) = TcpStream::connect(target).await else { return };
             let _ = (stream.set_nodelay(true), onward.set_nodelay(true));
@@ -95,4 +134,47 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, record: Arc<Mutex
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind::ConnectionRefused;
+
+    async fn echo() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut from, mut to) = stream.split();
+                    tokio::io::copy(&mut from, &mut to).await
+                });
+            }
+        });
+        address
+    }
+
+    async fn say(stream: &mut TcpStream, text: &str) -> String {
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut back = vec![0; text.len()];
+        stream.read_exact(&mut back).await.unwrap();
+        String::from_utf8(back).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_blocked_port_cuts_connections_and_refuses_new_ones_until_it_is_free() {
+        let mut proxy = Proxy::start().await.unwrap();
+        proxy.point_at(Some(echo().await));
+        let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+        assert_eq!(say(&mut stream, "a lantern").await, "a lantern");
+        proxy.block().await.unwrap();
+        assert!(matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)), "the connection stands");
+        assert_eq!(TcpStream::connect(proxy.address).await.unwrap_err().kind(), ConnectionRefused);
+        proxy.unblock().unwrap();
+        let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+        assert_eq!(say(&mut stream, "again").await, "again");
+        assert!(proxy.holds("lantern") && proxy.holds("again") && !proxy.holds("anchor"));
+        assert_eq!(proxy.bytes(), 2 * ("a lantern".len() + "again".len()));
+    }
 }

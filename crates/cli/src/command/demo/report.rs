@@ -1,13 +1,16 @@
 //! What the demo found.
 
-use super::{bulk::Bulk, millis, player::Player};
+use super::away::Away;
+use super::bulk::Bulk;
+use super::detour::Detour;
+use super::millis;
+use super::tally::Count;
 use crate::failure::Failure;
 use crate::output::Table;
 use serde::Serialize;
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
-use waypost_core::{LetterId, Protection};
+use waypost_core::Protection;
 
 /// The table, as data.
 #[derive(Debug, Default, Serialize)]
@@ -16,6 +19,8 @@ pub(super) struct Report {
     pub(super) passed: bool,
     /// What did not.
     pub(super) failures: Vec<String>,
+    /// Whether a plaintext was found where it must not be.
+    pub(super) plaintext_found: bool,
     /// From the start of a node to its readiness.
     pub(super) start_ms: f64,
     /// From the exchange of cards to the first letter's confirmation.
@@ -42,6 +47,12 @@ pub(super) struct Report {
     pub(super) recorded_bytes: usize,
     /// What the letters in bulk had in common.
     pub(super) protection: Protection,
+    /// Letters that waited at a relay.
+    pub(super) away: Away,
+    /// Letters while the direct way was blocked.
+    pub(super) detour: Detour,
+    /// How long all of it took.
+    pub(super) took_ms: f64,
     /// Where the data folders are, if they were kept.
     pub(super) folder: Option<String>,
 }
@@ -69,49 +80,9 @@ impl Report {
         self.bytes_per_letter = bytes / letters;
     }
 
-    /// Every letter must be in Bob's history once, as written, and have been shown as new at most once.
-    pub(super) async fn check_letters(
-        &mut self,
-        alice: &Player,
-        bob: &Player,
-        ids: &[LetterId],
-    ) -> Result<(), Failure> {
-        let mut found: HashMap<LetterId, Vec<String>> = HashMap::new();
-        let mut common = Protection { end_to_end: true, forward_secret: true, post_quantum: true, verified: true };
-        for entry in bob.letters("Alice").await? {
-            if ids.contains(&entry.id) {
-                let seen = entry.protection;
-                common.end_to_end &= seen.end_to_end;
-                common.forward_secret &= seen.forward_secret;
-                common.post_quantum &= seen.post_quantum;
-                common.verified &= seen.verified;
-            }
-            found.entry(entry.id).or_default().push(entry.body.text().unwrap_or_default().to_owned());
-        }
-        let written: HashMap<LetterId, String> = alice
-            .letters("Bob")
-            .await?
-            .into_iter()
-            .map(|entry| (entry.id, entry.body.text().unwrap_or_default().to_owned()))
-            .collect();
-        for id in ids {
-            match found.get(id).map(Vec::as_slice) {
-                None => self.lost += 1,
-                Some([text]) if written.get(id) == Some(text) && bob.seen.times_shown(*id) <= 1 => {
-                    self.delivered_once += 1;
-                }
-                Some([_]) if bob.seen.times_shown(*id) <= 1 => self.fail(format!("letter {id} was changed")),
-                Some(_) => self.shown_twice += 1,
-            }
-        }
-        if self.lost > 0 || self.shown_twice > 0 {
-            self.fail(format!("{} letters were lost, {} shown twice", self.lost, self.shown_twice));
-        }
-        self.protection = common;
-        if common != (Protection { end_to_end: true, forward_secret: true, post_quantum: true, verified: true }) {
-            self.fail("not all letters were protected fully".into());
-        }
-        Ok(())
+    pub(super) fn take_count(&mut self, count: &Count) {
+        (self.delivered_once, self.lost, self.shown_twice) = (count.once, count.lost, count.twice);
+        self.protection = count.protection;
     }
 
     /// No file of the data folders may hold a plaintext.
@@ -124,6 +95,7 @@ impl Report {
             } else if path.is_file() {
                 let bytes = std::fs::read(&path).map_err(|error| Failure::file("read", &path, &error))?;
                 if holds(&bytes, text) {
+                    self.plaintext_found = true;
                     self.fail(format!("a plaintext was found in {}", path.display()));
                 }
             }
@@ -140,21 +112,25 @@ impl Report {
         ];
         let protection: Vec<&str> = protection.into_iter().filter_map(|(is, name)| is.then_some(name)).collect();
         let mut table = Table::plain();
-        table.row(["Letters sent in bulk".into(), self.sent.to_string()]);
-        table.row(["Delivered exactly once".into(), self.delivered_once.to_string()]);
-        table.row(["Lost, shown twice".into(), format!("{}, {}", self.lost, self.shown_twice)]);
-        table.row(["Nodes killed meanwhile".into(), self.kills.to_string()]);
-        table.row(["Time to delivery".into(), format!("median {:.1} ms, p99 {:.1} ms", self.median_ms, self.p99_ms)]);
-        table.row(["Slowest, over the kills".into(), format!("{:.0} ms", self.slowest_ms)]);
-        table.row(["Letters a second".into(), format!("{:.0}", self.letters_per_second)]);
-        table.row(["Bytes on the wire".into(), format!("{:.0} a letter, both ways", self.bytes_per_letter)]);
-        table.row(["Start of a node".into(), format!("{:.0} ms", self.start_ms)]);
-        table.row(["Cards to first letter".into(), format!("{:.0} ms", self.first_letter_ms)]);
-        table.row(["Protection".into(), protection.join(", ")]);
-        let searched = format!("not found in {} recorded bytes, nor in the data folders", self.recorded_bytes);
-        table.row(["Plaintext".into(), if self.passed { searched } else { "see below".into() }]);
+        heading(&mut table, "Letters in bulk, directly");
+        table.row(["  Sent".into(), format!("{}, both nodes killed meanwhile", self.sent)]);
+        table.row(["  Delivered exactly once".into(), self.delivered_once.to_string()]);
+        table.row(["  Lost, shown twice".into(), format!("{}, {}", self.lost, self.shown_twice)]);
+        table.row(["  Time to delivery".into(), format!("median {:.1} ms, p99 {:.1} ms", self.median_ms, self.p99_ms)]);
+        table.row(["  Slowest, over the kills".into(), format!("{:.0} ms", self.slowest_ms)]);
+        table.row(["  Letters a second".into(), format!("{:.0}", self.letters_per_second)]);
+        table.row(["  Bytes on the wire".into(), format!("{:.0} a letter, both ways", self.bytes_per_letter)]);
+        self.away.rows(&mut table);
+        self.detour.rows(&mut table);
+        heading(&mut table, "All of it");
+        table.row(["  Start of a node".into(), format!("{:.0} ms", self.start_ms)]);
+        table.row(["  Cards to first letter".into(), format!("{:.0} ms", self.first_letter_ms)]);
+        table.row(["  Protection".into(), protection.join(", ")]);
+        let searched = format!("not found in {} recorded bytes, nor in any folder", self.recorded_bytes);
+        table.row(["  Plaintext".into(), if self.plaintext_found { "FOUND, see below".into() } else { searched }]);
+        table.row(["  Time".into(), format!("{:.0} s", self.took_ms / 1000.0)]);
         if let Some(folder) = &self.folder {
-            table.row(["Data folders".into(), folder.clone()]);
+            table.row(["  Data folders".into(), folder.clone()]);
         }
         let mut text = table.text();
         for failure in &self.failures {
@@ -162,6 +138,11 @@ impl Report {
         }
         text
     }
+}
+
+/// A line above rows.
+pub(super) fn heading(table: &mut Table, text: &str) {
+    table.row([text.to_owned(), String::new()]);
 }
 
 /// Whether bytes hold a text, as it is or as hex.
