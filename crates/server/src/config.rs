@@ -153,6 +153,7 @@ impl Relay {
             rate_store: self.rate_store,
             rate_retrieve: self.rate_retrieve,
             access,
+            owner: None,
         })
     }
 }

@@ -143,7 +143,10 @@ impl Account {
         handshake_hash: [u8; 32],
         own: bool,
     ) -> Result<(), Error> {
-        if !book::row(&step.batch, &relay)?.is_some_and(|row| row.identity.flags().is_relay_server) {
+        // The relay within the own node is no peer.
+        let serves = relay == self.id()
+            || book::row(&step.batch, &relay)?.is_some_and(|row| row.identity.flags().is_relay_server);
+        if !serves {
             step.event(Event::RelayRefused { link: id, relay, code: ErrorCode::Unsupported });
             step.then.push(Output::Close(id, None));
             return Ok(());

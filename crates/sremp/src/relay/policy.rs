@@ -28,6 +28,8 @@ pub struct Policy {
     pub rate_retrieve: u32,
     /// Who may be a client.
     pub access: Access,
+    /// Nobody else has a mailbox: the relay within a person's node. Profile SR-2.2d.
+    pub owner: Option<ContactId>,
 }
 
 /// Who may be a client of a relay.
@@ -80,6 +82,7 @@ impl Default for Policy {
             rate_store: 60,
             rate_retrieve: 30,
             access: Access::Open,
+            owner: None,
         }
     }
 }

@@ -45,7 +45,7 @@ impl Depot {
         }
         self.look_up(Registering {
             client,
-            mailbox: request.mailbox != Some(false),
+            mailbox: request.mailbox != Some(false) && self.policy.owner.is_none_or(|owner| owner == client),
             push: request.push == Some(true),
             capabilities: request.capabilities,
             admits: request.token.as_ref().is_some_and(|token| self.policy.access.admits_by(token)),

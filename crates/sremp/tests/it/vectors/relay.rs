@@ -201,5 +201,6 @@ fn policy(part: &Part<'_>) -> Policy {
             "list" => Access::List(Default::default()),
             _ => part.unknown_shape(),
         },
+        owner: None,
     }
 }
