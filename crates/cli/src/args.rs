@@ -465,7 +465,11 @@ Examples:
         wait: u64,
     },
     /// List your servers and how they are
-    List,
+    List {
+        /// List servers that your rendezvous servers named; none is used before you add it
+        #[arg(long)]
+        suggested: bool,
+    },
     /// Stop using a server
     Remove(WhichServer),
     /// Find out whether a server works

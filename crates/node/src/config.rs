@@ -69,6 +69,12 @@ pub struct Sremp {
     pub proxy: Option<String>,
     /// Dial addresses inside private networks even if others named them: for networks without the Internet.
     pub allow_private_endpoints: bool,
+    /// Domains whose name servers are asked for rendezvous servers at the start; never asked with a proxy.
+    pub bootstrap: Vec<String>,
+    /// Ask contacts to leave letters at your relays instead of connecting to you.
+    pub prefers_async: bool,
+    /// Let others leave letters at this node itself, for you alone, and say so in your identity.
+    pub own_relay: bool,
     /// Appear in the public lists of rendezvous servers, for everybody to see.
     pub discoverable: bool,
 }
@@ -81,6 +87,9 @@ impl Default for Sremp {
             advertise: Vec::new(),
             proxy: None,
             allow_private_endpoints: false,
+            bootstrap: Vec::new(),
+            prefers_async: false,
+            own_relay: false,
             discoverable: false,
         }
     }

@@ -203,7 +203,7 @@ impl Engine {
             Input::Addresses(addresses) => {
                 self.each_wire(now, rng, |wire, turn| wire.addresses_changed(turn, &addresses))?;
                 self.addresses = addresses;
-                self.refresh_card(now, rng)?;
+                self.addresses_changed(now, rng)?;
             }
             Input::Leave => self.each_wire(now, rng, |wire, turn| wire.leave(turn))?,
             Input::Tick => {

@@ -37,6 +37,11 @@ impl Home {
         self.folder.join("letters.db")
     }
 
+    /// `relay.mailboxes`: letters that others left at this node's own relay, sealed.
+    pub fn relay_mailboxes(&self) -> PathBuf {
+        self.folder.join("relay.mailboxes")
+    }
+
     /// `api.sock`: the unix socket of the running daemon.
     pub fn socket(&self) -> PathBuf {
         self.folder.join("api.sock")

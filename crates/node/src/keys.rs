@@ -1,11 +1,11 @@
 //! The opened keyring, with what is needed to save it again, and the identity it signs.
 
 use crate::engine::{IDENTITY, NAME};
-use crate::servers::{Relay, published_relays};
+use crate::servers::{MAX_RELAYS, Relay, published_relays};
 use crate::{Config, Error};
 use rand_core::CryptoRng;
 use std::path::PathBuf;
-use waypost_core::{ContactId, Wall};
+use waypost_core::{ContactId, SrempAddress, Wall};
 use waypost_keyring::{KdfCost, Keyring, Passphrase};
 use waypost_sremp::connection::ConnectionKeys;
 use waypost_sremp::ed25519::SigningKey;
@@ -83,17 +83,34 @@ impl Unlocked {
     ///
     /// The keyring's version is on disk before anything is signed with it, so no version is ever
     /// signed twice with other content. SREMP 3.1.5, profile SR-3.1.5c.
-    pub(crate) fn sign_identity(&mut self, store: &mut Store, now: Wall, config: &Config) -> Result<(), Error> {
+    pub(crate) fn sign_identity(
+        &mut self,
+        store: &mut Store,
+        now: Wall,
+        config: &Config,
+        own_address: Option<&SrempAddress>,
+    ) -> Result<(), Error> {
         let stored = store.setting(NAME)?.unwrap_or_else(|| "Anonymous".to_owned());
         let configured = &config.profile.name;
         let name = if configured.is_empty() { stored } else { configured.clone() };
-        let discoverable = config.sremp.discoverable.then_some(true);
+
         let dr = x25519::Secret::from_bytes(*self.keyring.dr_secret()).public();
-        let relays = published_relays(store)?.iter().map(relay_ref).collect::<Result<Vec<_>, _>>()?;
+        let mut relays = published_relays(store)?.iter().map(relay_ref).collect::<Result<Vec<_>, _>>()?;
+        // The relay within this node comes last: while the node is off, it keeps nothing.
+        let own = own_address.filter(|_| config.sremp.own_relay && relays.len() < MAX_RELAYS);
+        if let Some(endpoint) = own.and_then(|at| Endpoint::new(&at.host, at.port).ok()) {
+            relays.push(RelayRef { endpoint, relay_identity: self.id(), noise_key: None });
+        }
+        let flags = Flags {
+            uses_relay: !relays.is_empty(),
+            is_relay_server: config.sremp.own_relay,
+            prefers_async: config.sremp.prefers_async,
+            discoverable: config.sremp.discoverable.then_some(true),
+            ..Flags::default()
+        };
         if let Ok(known) = self.identity(store) {
             let keys_same = known.noise_key() == self.noise_secret().public() && known.dr_key() == Some(dr);
-            let says_same =
-                known.username() == name && known.relays() == relays && known.flags().discoverable == discoverable;
+            let says_same = known.username() == name && known.relays() == relays && known.flags() == flags;
             if keys_same && says_same && known.version() == self.keyring.identity_version() {
                 return Ok(());
             }
@@ -105,7 +122,7 @@ impl Unlocked {
         let draft = IdentityDraft {
             username: name,
             noise_key: self.noise_secret().public(),
-            flags: Flags { uses_relay: !relays.is_empty(), discoverable, ..Flags::default() },
+            flags,
             picture: None,
             metadata: vec![(WAYPOST.to_owned(), b"1".to_vec())],
             dr_key: Some(dr),

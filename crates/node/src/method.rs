@@ -138,6 +138,8 @@ methods! {
     NodeWarnings "node.warnings": Nothing => Vec<WarningInfo>;
     /// Lists the relays and rendezvous servers this person uses, and how they are.
     ServersList "servers.list": Nothing => Vec<ServerInfo>;
+    /// Lists servers that rendezvous servers named; none is used before it is added.
+    ServersSuggested "servers.suggested": Nothing => Vec<SuggestedServer>;
     /// Adds a relay, where letters wait while this node is away, or a rendezvous server, by which contacts find it.
     ServersAdd "servers.add": AddServer => ServerInfo;
     /// Stops using a server; contacts are told.

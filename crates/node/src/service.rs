@@ -1,5 +1,7 @@
 //! The shell around the engine: a thread, the clocks, the drivers, and handles for callers.
 
+mod mailboxes;
+
 use crate::config::Sremp;
 use crate::engine::{Engine, Input, Output};
 use crate::home::HomeLock;
@@ -7,6 +9,9 @@ use crate::keys::Unlocked;
 use crate::wire::{NetCommand, NetInput};
 use crate::wires::sremp::{SrempCommand, SrempInput};
 use crate::{Call, Config, Error, Event, Home};
+use mailboxes::Mailboxes;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -14,6 +19,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use waypost_core::{Address, Mono, Now, SrempAddress, Wall};
+use waypost_net::bootstrap::{Known, SrvResolver, servers};
+use waypost_net::dial::Dialling;
 use waypost_net::rendezvous::{ClientConfig, ClientEvent, RendezvousClient};
 use waypost_net::sremp::{DriverCommand, DriverConfig, DriverEvent, SrempDriver};
 use waypost_store::Store;
@@ -63,6 +70,11 @@ impl Node {
             }
             false => None,
         };
+        let (relay, relay_in) = mpsc::channel(NEWS);
+        if !config.sremp.bootstrap.is_empty() {
+            tokio::spawn(bootstrap(config.sremp.bootstrap.clone(), dialling.clone(), relay.clone()));
+        }
+        let mailboxes = config.sremp.own_relay.then(|| Mailboxes::open(home, start, relay)).transpose()?;
         let rendezvous = RendezvousClient::start(ClientConfig { dialling, ..ClientConfig::default() }, servers);
         let listening: Arc<[SocketAddr]> = driver.as_ref().map(|driver| driver.listening().into()).unwrap_or_default();
         let (calls, calls_in) = mpsc::channel(CALLS);
@@ -83,9 +95,11 @@ impl Node {
             start,
             driver,
             rendezvous,
+            mailboxes,
             calls: calls_in,
             news: news_in,
             servers: servers_in,
+            relay: relay_in,
             events,
             stop,
             stop_in,
@@ -158,9 +172,12 @@ struct Worker {
     start: Instant,
     driver: Option<SrempDriver>,
     rendezvous: RendezvousClient,
+    /// What the node's own relay keeps, if it has one.
+    mailboxes: Option<Mailboxes>,
     calls: mpsc::Receiver<Request>,
     news: mpsc::Receiver<DriverEvent>,
     servers: mpsc::Receiver<ClientEvent>,
+    relay: mpsc::Receiver<SrempInput>,
     events: broadcast::Sender<Event>,
     stop: watch::Sender<bool>,
     stop_in: watch::Receiver<bool>,
@@ -192,6 +209,7 @@ impl Worker {
                 _ = self.calls.recv_many(&mut calls, TURN) => {}
                 Some(event) = self.news.recv(), if self.driver.is_some() => news.push(SrempInput::Driver(event)),
                 Some(event) = self.servers.recv() => news.push(SrempInput::Rendezvous(event)),
+                Some(input) = self.relay.recv() => news.push(input),
                 () = tokio::time::sleep_until(due.into()) => {}
                 _ = self.stop_in.changed(), if leave_by.is_none() => {}
             }
@@ -210,6 +228,11 @@ impl Worker {
                 && let Ok(event) = self.servers.try_recv()
             {
                 news.push(SrempInput::Rendezvous(event));
+            }
+            while news.len() < TURN
+                && let Ok(input) = self.relay.try_recv()
+            {
+                news.push(input);
             }
         }
         if let Some(driver) = self.driver.take() {
@@ -260,28 +283,41 @@ impl Worker {
             }
             // Nobody listens: fine.
             Output::Event(event) => drop(self.events.send(event)),
-            Output::Net(NetCommand::Sremp(SrempCommand::Rendezvous(command))) => self.rendezvous.command(command),
-            Output::Net(NetCommand::Sremp(command)) => {
-                if let Some(driver) = &self.driver {
-                    let command = match command {
-                        SrempCommand::Driver(command) => command,
-                        SrempCommand::Rendezvous(_) => return,
-                        SrempCommand::KeysChanged => match self.engine.connection_keys() {
-                            Ok(keys) => DriverCommand::Keys(Box::new(keys)),
-                            Err(error) => {
-                                tracing::error!(%error, "the own keys cannot be read");
-                                return;
-                            }
-                        },
-                    };
-                    driver.command(command);
-                }
-            }
+            Output::Net(NetCommand::Sremp(command)) => self.sremp(command),
             Output::Stop => {
                 self.stop.send_replace(true);
             }
         }
     }
+
+    fn sremp(&mut self, command: SrempCommand) {
+        match command {
+            SrempCommand::Driver(command) => self.drive(command),
+            SrempCommand::KeysChanged => match self.engine.connection_keys() {
+                Ok(keys) => self.drive(DriverCommand::Keys(Box::new(keys))),
+                Err(error) => tracing::error!(%error, "the own keys cannot be read"),
+            },
+            SrempCommand::Rendezvous(command) => self.rendezvous.command(command),
+            SrempCommand::Mailbox(id, batch) => self.mailboxes.iter().for_each(|file| file.begin(id, batch.clone())),
+            SrempCommand::Watch(mailbox) => self.mailboxes.iter().for_each(|file| file.watch(&mailbox)),
+            SrempCommand::Unwatch(mailbox) => self.mailboxes.iter().for_each(|file| file.unwatch(&mailbox)),
+        }
+    }
+
+    fn drive(&self, command: DriverCommand) {
+        if let Some(driver) = &self.driver {
+            driver.command(command);
+        }
+    }
+}
+
+/// Asks the name system for rendezvous servers. Profile SR-11.3: what the person added comes before them, and
+/// is used without waiting for this.
+async fn bootstrap(domains: Vec<String>, dialling: Dialling, news: mpsc::Sender<SrempInput>) {
+    let known = Known { domains, ..Known::default() };
+    let mut rng = StdRng::from_rng(&mut rand::rng());
+    let found = servers(&known, &dialling, &SrvResolver::system(), &mut rng).await;
+    let _stopped = news.send(SrempInput::Bootstrap(found.into_iter().map(|(_, uri)| uri).collect())).await;
 }
 
 fn clock(start: Instant) -> Now {

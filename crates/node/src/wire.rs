@@ -1,7 +1,7 @@
 //! One protocol as the engine sees it.
 
 use crate::servers::{Server, Uri};
-use crate::{Config, Error, method::WireStatus};
+use crate::{Config, Error, method::SuggestedServer, method::WireStatus};
 use rand_core::CryptoRng;
 use std::time::Duration;
 use waypost_core::{Address, ContactId, InviteToken, Letter, LetterId, Mono, Now, Protection, Wall};
@@ -80,6 +80,12 @@ pub trait Wire: Send {
 
     /// Whether nothing of [`Wire::leave`] is under way.
     fn has_left(&self) -> bool;
+
+    /// Servers in use that the person did not add.
+    fn found_servers(&self) -> Vec<Server>;
+
+    /// Servers that others named: for the person to decide.
+    fn suggestions(&self) -> Vec<SuggestedServer>;
 
     /// Finds something out; the answer is a [`WireEvent::Probed`] with the same number.
     ///

@@ -5,13 +5,14 @@ use crate::command::with_session;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Table, clean_line, day_and_time};
-use crate::session::{Network, Session};
+use crate::session::{Network, Session, daemon};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use waypost_api::Client;
 use waypost_core::ErrorKind;
 use waypost_node::method::{
-    AddServer, Nothing, ServerInfo, ServerParams, ServerTest, ServersAdd, ServersList, ServersRemove, ServersTest,
+    AddServer, Nothing, ServerInfo, ServerParams, ServerTest, ServersAdd, ServersList, ServersRemove, ServersSuggested,
+    ServersTest,
 };
 
 /// Between two looks at a server that was just added.
@@ -20,7 +21,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) async fn run(context: &Context, command: ServerCommand) -> Result<(), Failure> {
     match command {
         ServerCommand::Add { server, wait } => add(context, server, Duration::from_secs(wait)).await,
-        ServerCommand::List => list(context).await,
+        ServerCommand::List { suggested: false } => list(context).await,
+        ServerCommand::List { suggested: true } => suggested(context).await,
         ServerCommand::Remove(which) => remove(context, which.server).await,
         ServerCommand::Test(which) => test(context, which.server).await,
     }
@@ -60,6 +62,22 @@ async fn list(context: &Context) -> Result<(), Failure> {
         for info in all {
             let since = info.since.map(day_and_time).unwrap_or_default();
             table.row([info.kind.clone(), state_name(info).to_owned(), since, clean_line(&info.server)]);
+        }
+        table.text()
+    })
+}
+
+async fn suggested(context: &Context) -> Result<(), Failure> {
+    let Some(client) = daemon(context).await? else { return Err(not_running(context)) };
+    let all = client.call::<ServersSuggested>(&Nothing {}).await?;
+    context.output.result(&all, |all| {
+        if all.is_empty() {
+            return "your rendezvous servers named no others\n".to_owned();
+        }
+        let mut table = Table::new(["name", "server", "named by"]);
+        for one in all {
+            let name = one.name.as_deref().map(clean_line).unwrap_or_default();
+            table.row([name, clean_line(&one.server), clean_line(&one.named_by)]);
         }
         table.text()
     })

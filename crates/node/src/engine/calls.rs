@@ -33,6 +33,9 @@ impl Engine {
             Call::LettersRead(params) => answer(self.read_letters(now, rng, &params)),
             Call::LettersTrace(params) => answer(self.trace(&params.letter)),
             Call::ServersList(_) => answer(self.servers()),
+            Call::ServersSuggested(_) => {
+                json(self.wires.iter().flat_map(|wire| wire.suggestions()).collect::<Vec<_>>())
+            }
             Call::ServersAdd(params) => answer(self.add_server(now, rng, &params)),
             Call::ServersRemove(params) => answer(self.remove_server(now, rng, &params)),
             Call::NodeStatus(_) => answer(self.status(now)),

@@ -56,7 +56,16 @@ impl Engine {
         if !self.config.profile.name.is_empty() {
             check_own_name(&self.config.profile.name)?;
         }
-        self.keys.sign_identity(&mut self.store, now.wall, &self.config)
+        // Before it is known where the node listens now, it is where it was.
+        let addresses = match self.addresses.is_empty() {
+            true => self.own_card().map(|card| card.addresses).unwrap_or_default(),
+            false => self.addresses.clone(),
+        };
+        let own_address = addresses.iter().find_map(|address| match address {
+            Address::Sremp(address) => Some(address),
+            _ => None,
+        });
+        self.keys.sign_identity(&mut self.store, now.wall, &self.config, own_address)
     }
 
     /// The relays with a mailbox of this person are others than before: identity and card say so.
@@ -72,6 +81,16 @@ impl Engine {
         let relays: Vec<Address> = relays.collect();
         let direct = self.addresses.iter().take(card::MAX_ADDRESSES.saturating_sub(relays.len()));
         Ok(direct.cloned().chain(relays).collect())
+    }
+
+    /// Where the node is reached is known: its own relay, if there is one, is in the identity too.
+    pub(super) fn addresses_changed(&mut self, now: Now, rng: &mut dyn CryptoRng) -> Result<(), Error> {
+        let before = self.keys.identity(&self.store)?.version();
+        self.sign_identity(now)?;
+        match self.keys.identity(&self.store)?.version() == before {
+            true => self.refresh_card(now, rng),
+            false => self.identity_changed(now, rng),
+        }
     }
 
     fn identity_changed(&mut self, now: Now, rng: &mut dyn CryptoRng) -> Result<(), Error> {

@@ -9,7 +9,8 @@ use waypost_core::{ContactId, Now};
 
 impl Engine {
     pub(super) fn servers(&self) -> Result<Vec<ServerInfo>, Error> {
-        let all = servers::load(&self.store)?;
+        let mut all = servers::load(&self.store)?;
+        all.extend(self.wires.iter().flat_map(|wire| wire.found_servers()));
         Ok(all.iter().map(|server| self.server_info(server)).collect())
     }
 

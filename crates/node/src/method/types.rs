@@ -389,6 +389,15 @@ object! {
         /// Since when it is so.
         since: Option<Wall>,
     }
+    /// A server that another one named.
+    SuggestedServer {
+        /// Its URI.
+        server: String,
+        /// What it is called there, if it is called something.
+        name: Option<String>,
+        /// Who named it.
+        named_by: String,
+    }
     /// What a test of a server found.
     ServerTest {
         /// Its URI, without secrets.

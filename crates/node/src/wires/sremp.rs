@@ -3,21 +3,28 @@
 //! Sockets and connection machines are the driver's (`waypost_net::sremp`); here their events become
 //! the account's inputs, and its outputs their commands.
 
+mod names;
+mod own_relay;
 mod probe;
 mod rendezvous;
 mod servers;
 mod ways;
 
 use crate::engine::{is_full, pin_of, sremp_address, sremp_error, via_of};
-use crate::method::WireStatus;
+use crate::method::{SuggestedServer, WireStatus};
 use crate::servers::{Server, Uri};
 use crate::wire::{NetCommand, NetInput, Probe, ServerStatus, Turn, Wire, WireEvent};
 use crate::{Config, Error, invite};
+use names::Names;
+use own_relay::{LOOPBACK, OwnRelay};
 use probe::Probes;
 use rendezvous::Rendezvous;
 use servers::Servers;
 use std::collections::{BTreeMap, VecDeque};
-use waypost_core::{Address, ContactId, InviteToken, Letter, Mono, Now, RecordFault, SaveId, Wall, Wire as WireKind};
+use waypost_core::{
+    Address, BatchId, ContactId, InviteToken, Letter, MailboxDone, MailboxId, MailboxOp, Mono, Now, RecordFault,
+    SaveId, Wall, Wire as WireKind,
+};
 use waypost_net::rendezvous::{ClientCommand, ClientEvent};
 use waypost_net::sremp::{DriverCommand, DriverEvent};
 use waypost_sremp::account::{
@@ -26,6 +33,7 @@ use waypost_sremp::account::{
 };
 use waypost_sremp::ed25519::SigningKey;
 use waypost_sremp::endpoint::Learned;
+use waypost_sremp::rendezvous::ServerUri;
 use waypost_sremp::trust::{Trust, book};
 use waypost_sremp::{Account, AccountKeys, CloseReason, ErrorCode, Identity, LinkId, Message};
 use waypost_store::{ContactRow, ContactStatus, Store};
@@ -41,6 +49,12 @@ pub enum SrempInput {
     Listening(Vec<String>),
     /// What the connections to rendezvous servers report.
     Rendezvous(ClientEvent),
+    /// Rendezvous servers that were found at the start.
+    Bootstrap(Vec<ServerUri>),
+    /// What a batch of the node's own relay came to; none if its file failed.
+    Mailbox(BatchId, Option<Vec<MailboxDone>>),
+    /// Something came into a mailbox of the node's own relay.
+    Hint(MailboxId),
 }
 
 /// What the driver is to do.
@@ -51,6 +65,12 @@ pub enum SrempCommand {
     Driver(DriverCommand),
     /// What the connections to rendezvous servers are to do.
     Rendezvous(ClientCommand),
+    /// Do this with the mailboxes of the node's own relay.
+    Mailbox(BatchId, Vec<MailboxOp>),
+    /// Give hints of this mailbox from now on.
+    Watch(MailboxId),
+    /// Give no more hints of this mailbox.
+    Unwatch(MailboxId),
     /// The own identity or transport key changed: new connections show the new ones.
     KeysChanged,
 }
@@ -59,8 +79,10 @@ pub enum SrempCommand {
 pub struct Sremp {
     account: Account,
     ways: Ways,
+    names: Names,
     servers: Servers,
     rendezvous: Rendezvous,
+    own_relay: Option<OwnRelay>,
     /// Signs what rendezvous servers show.
     signing: SigningKey,
     probes: Probes,
@@ -87,8 +109,10 @@ impl Sremp {
         };
         Self {
             ways: Ways::default(),
+            names: Names::default(),
             servers: Servers::default(),
             rendezvous: Rendezvous::default(),
+            own_relay: None,
             signing: keys.signing.clone(),
             account: Account::new(now, keys, AccountLimits::default(), AccountTiming::default()),
             probes: Probes::default(),
@@ -116,6 +140,10 @@ impl Sremp {
                 }
                 AccountOutput::Event(event) => self.account_event(turn, event)?,
                 AccountOutput::Judged(link, verdict) => self.command(DriverCommand::Judge(link, verdict)),
+                AccountOutput::Send(LOOPBACK, message) => {
+                    self.relay_takes(turn, LOOPBACK, message)?;
+                }
+                AccountOutput::Close(LOOPBACK, _) => self.restart_loopback(turn)?,
                 AccountOutput::Send(link, message) => self.command(DriverCommand::Send(link, message)),
                 AccountOutput::Close(link, error) => self.command(DriverCommand::Close(link, error)),
             }
@@ -207,7 +235,7 @@ impl Sremp {
             return Ok(());
         }
         self.look_up(turn, peer)?;
-        let target = self.target(turn, &contact)?;
+        let Some(target) = self.resolved_target(turn, &contact)? else { return Ok(()) };
         self.ways.search(turn.now.mono, turn.rng, peer, target);
         self.drain_ways(turn)
     }
@@ -221,6 +249,20 @@ impl Sremp {
         let target = Target { candidates: Vec::new(), ..self.target(turn, &contact)? };
         self.ways.search(turn.now.mono, turn.rng, peer, target);
         self.drain_ways(turn)
+    }
+
+    /// All that is known about reaching a contact, when all names in it are looked up; else the questions
+    /// are on their way, and the contact's time comes with the answers.
+    fn resolved_target(&mut self, turn: &Turn<'_>, contact: &ContactRow) -> Result<Option<Target>, Error> {
+        let target = self.target(turn, contact)?;
+        if let Some(questions) = self.names.look_up(turn.now.mono, contact.id, &target.candidates) {
+            for (ticket, host) in questions {
+                self.command(DriverCommand::Resolve { ticket, host });
+            }
+            return Ok(None);
+        }
+        let candidates = self.names.expand(target.candidates, contact.last_seen.is_some());
+        Ok(Some(Target { candidates, ..target }))
     }
 
     /// All that is known about reaching a contact.
@@ -261,7 +303,9 @@ impl Sremp {
         }
         let relays = signed.into_iter().map(|relay| {
             let at = sremp_address(&relay.endpoint);
-            let given = of_card.iter().any(|known| known.identity == relay.relay_identity && known.at == at);
+            let within = Address::Sremp(at.clone());
+            let given = of_card.iter().any(|known| known.identity == relay.relay_identity && known.at == at)
+                || (relay.relay_identity == contact.id && contact.addresses.contains(&within));
             let learned = if given { Learned::FromUser } else { Learned::FromOthers };
             RelayAt { identity: relay.relay_identity, at, pin: relay.noise_key, learned }
         });
@@ -279,8 +323,18 @@ impl Sremp {
         if let Some((relay, own)) = self.ways.relay_of(link) {
             return self.account(turn, AccountInput::RelayUp { link, relay, handshake_hash, own });
         }
+        // It may be for the relay within this node; the first message tells.
+        if !we_dialled && self.account.link_of(&peer).is_some() && self.is_undecided(turn.now.mono, link) {
+            return Ok(());
+        }
+        self.linked(turn, link, peer, we_dialled)
+    }
+
+    /// A connection between two people is ready.
+    fn linked(&mut self, turn: &mut Turn<'_>, link: LinkId, peer: ContactId, we_dialled: bool) -> Result<(), Error> {
         if let Some(address) = self.ways.ready(turn.now.mono, turn.rng, link, peer) {
-            self.events.push_back(WireEvent::Reached { peer, address: Address::Sremp(address) });
+            let address = Address::Sremp(self.names.origin(address));
+            self.events.push_back(WireEvent::Reached { peer, address });
         }
         self.drain_ways(turn)?;
         self.account(turn, AccountInput::LinkUp { link, peer, we_dialled })?;
@@ -304,6 +358,7 @@ impl Sremp {
             });
         }
         self.relay_closed(turn, link, reason);
+        self.relay_forgets(turn, link)?;
         let peer = self.account.peer_of(link);
         if let CloseReason::Peer(code) = reason {
             self.account(turn, AccountInput::LinkRefused { link, code })?;
@@ -331,7 +386,7 @@ impl Sremp {
             return Ok(());
         }
         let Some(contact) = known_contact(turn, peer)? else { return Ok(()) };
-        let target = self.target(turn, &contact)?;
+        let Some(target) = self.resolved_target(turn, &contact)? else { return Ok(()) };
         self.ways.search_directly(turn.now.mono, turn.rng, peer, target);
         self.drain_ways(turn)
     }
@@ -341,6 +396,7 @@ impl Sremp {
             self.probe_answered(turn.now.mono, link, pong.nonce);
             return Ok(());
         }
+        let Some(message) = self.relay_takes(turn, link, message)? else { return Ok(()) };
         let people = Contacts { store: turn.store, config: turn.config, now: turn.now.wall };
         self.account(turn, AccountInput::Message { link, message, people: &people })
     }
@@ -378,9 +434,15 @@ impl Wire for Sremp {
                 return Ok(());
             }
             SrempInput::Rendezvous(event) => return self.rendezvous_event(turn, event),
+            SrempInput::Bootstrap(found) => return self.bootstrapped(turn, found),
+            SrempInput::Mailbox(id, answers) => return self.mailbox_done(turn, id, answers),
+            SrempInput::Hint(mailbox) => return self.mailbox_hint(turn, mailbox),
         };
         match event {
             DriverEvent::Identified { link, identity } => {
+                if let Some(own) = &mut self.own_relay {
+                    own.identified(link, &identity);
+                }
                 // A relay is asked for by the person or a contact: no stranger.
                 let standing = match self.ways.relay_of(link) {
                     Some(_) => Standing::Contact,
@@ -390,10 +452,20 @@ impl Wire for Sremp {
             }
             DriverEvent::Ready { link, peer, we_dialled, remote, handshake_hash } => {
                 self.remotes.insert(link, remote);
+                if let Some(own) = &mut self.own_relay {
+                    own.ready(link, handshake_hash);
+                }
                 self.ready(turn, link, peer, we_dialled, handshake_hash)
             }
             DriverEvent::Message { link, message, .. } => self.message(turn, link, message),
             DriverEvent::Closed { link, reason } => self.closed(turn, link, reason),
+            DriverEvent::Resolved { ticket, found } => {
+                let waiting = self.names.resolved(ticket, found);
+                waiting.into_iter().try_for_each(|peer| match self.ways.storing_link(&peer) {
+                    Some(_) => self.retry_directly(turn, peer),
+                    None => self.search_if_needed(turn, peer),
+                })
+            }
             DriverEvent::Traffic { bytes_in, bytes_out } => {
                 self.status.bytes_in += bytes_in;
                 self.status.bytes_out += bytes_out;
@@ -423,6 +495,14 @@ impl Wire for Sremp {
 
     fn server_status(&self, server: &Uri) -> Option<ServerStatus> {
         self.status_of(server)
+    }
+
+    fn found_servers(&self) -> Vec<Server> {
+        self.rendezvous.found()
+    }
+
+    fn suggestions(&self) -> Vec<SuggestedServer> {
+        self.rendezvous.suggestions()
     }
 
     fn addresses_changed(&mut self, turn: &mut Turn<'_>, addresses: &[Address]) -> Result<(), Error> {
@@ -469,8 +549,12 @@ impl Wire for Sremp {
 
     fn tick(&mut self, turn: &mut Turn<'_>) -> Result<(), Error> {
         if !std::mem::replace(&mut self.started, true) {
+            if turn.config.sremp.own_relay {
+                self.own_relay = Some(OwnRelay::new(self.account.id()));
+            }
             let servers = crate::servers::load(turn.store)?;
             self.use_servers(turn, &servers)?;
+            self.start_own_relay(turn)?;
             for peer in self.account.recipients(turn.store).map_err(sremp_error)? {
                 self.want(turn, peer)?;
             }
@@ -483,6 +567,7 @@ impl Wire for Sremp {
         }
         self.drain_ways(turn)?;
         self.rendezvous_tick(turn)?;
+        self.own_relay_tick(turn)?;
         self.probes_due(turn.now.mono);
         self.account(turn, AccountInput::Tick)
     }
@@ -510,6 +595,7 @@ impl Wire for Sremp {
             self.account.poll_timeout(),
             self.ways.poll_timeout(),
             self.rendezvous.poll_timeout(),
+            self.own_relay_timeout(),
             self.probes.poll_timeout(),
         ];
         timeouts.into_iter().flatten().min()

@@ -3,7 +3,7 @@
 use crate::world::{People, RelayDisk, Told};
 use serde_json::{Value, json};
 use std::time::Duration;
-use waypost_node::Event;
+use waypost_node::{Config, Event};
 use waypost_sremp::relay::Policy;
 use waypost_testkit::sim::NodeId;
 
@@ -246,4 +246,27 @@ fn a_ping_names_the_path() {
     scene.people.world.crash(relay);
     scene.people.run(Duration::from_secs(120));
     assert_eq!(ping(&mut scene)["path"], "none");
+}
+
+/// SR-2.2d, SR-6e
+#[test]
+fn letters_may_be_left_at_the_relay_within_the_recipients_own_node() {
+    let mut own = Config::default();
+    (own.sremp.own_relay, own.sremp.prefers_async) = (true, true);
+    let mut people = People::with(8, &[("alice", Config::default()), ("bob", own)]);
+    let [alice, bob] = people.nodes[..] else { panic!() };
+    people.befriend(alice, bob);
+    let bob_id = people.id(bob);
+    people.run(Duration::from_secs(5));
+    // The standing connection ends; from now on Alice heeds his wish.
+    let cut = people.world.partition(&[alice], &[bob]);
+    people.run(Duration::from_secs(120));
+    people.world.heal(cut);
+    let mut scene = Scene { people, alice, bob, bob_id };
+    let letters = scene.write(3);
+    scene.until_state(&letters, "delivered");
+    assert!(scene.steps(&letters[0])[1].as_str().unwrap().starts_with("stored at relay bob:7300"));
+    scene.assert_shown_once(scene.bob, &letters);
+    let plain = scene.people.call(scene.alice, "identity.show", Value::Null);
+    assert_eq!(plain["addresses"], json!(["sremp://alice:7300"]), "no relay of its own unless switched on");
 }

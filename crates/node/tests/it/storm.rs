@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use waypost_node::Event;
-use waypost_testkit::sim::{Counts, LinkFaults, NodeFaults, NodeId};
+use waypost_sremp::relay::Policy;
+use waypost_testkit::sim::{Counts, LinkFaults, NodeFaults, NodeId, PartitionId};
 use waypost_testkit::storm;
 
 const LETTERS: u64 = 12;
@@ -15,12 +16,41 @@ fn storm_no_acknowledged_letter_is_lost_and_none_shown_twice() {
     storm::run("two nodes", 12, run);
 }
 
+/// Two people who cannot reach each other most of the time, with a mailbox each at two relays, all of which
+/// crash too.
+#[test]
+fn storm_no_letter_is_lost_or_doubled_by_relays() {
+    storm::run("two nodes and two relays", 4, |seed| {
+        let mut people = People::new(seed, &["alice", "bob"]);
+        let [a, b] = people.nodes[..] else { panic!() };
+        people.befriend(a, b);
+        let relays = ["one", "two"].map(|name| people.relay(name, Policy::default()));
+        for (relay, disk) in &relays {
+            for node in [a, b] {
+                people.call(node, "servers.add", json!({"server": disk.uri()}));
+            }
+            people.world.set_node(*relay, NodeFaults::at_commits(0.01, 0.01));
+        }
+        people.run(Duration::from_secs(20));
+        let cut = people.world.partition(&[a], &[b]);
+        people.run(Duration::from_secs(100));
+        let counts = letters(&mut people, Some(cut));
+        assert!(counts.get("letters delivered").is_some_and(|delivered| *delivered > 0));
+        counts
+    });
+}
+
 fn run(seed: u64) -> Counts {
     let mut people = People::new(seed, &["alice", "bob"]);
     let [a, b] = people.nodes[..] else { panic!() };
     people.befriend(a, b);
-    let (a_id, b_id) = (people.id(a), people.id(b));
+    letters(&mut people, None)
+}
 
+/// Letters both ways while everything goes wrong. `cut` is a partition that is healed in the end.
+fn letters(people: &mut People, cut: Option<PartitionId>) -> Counts {
+    let [a, b] = people.nodes[..] else { panic!() };
+    let (a_id, b_id) = (people.id(a), people.id(b));
     people.world.set_all_links(&LinkFaults::rough());
     for node in [a, b] {
         people.world.set_node(node, NodeFaults::at_commits(0.02, 0.02));
@@ -33,7 +63,7 @@ fn run(seed: u64) -> Counts {
             let token = people.ask(from, "letters.send", json!({"to": to, "id": id, "body": body}));
             sent.insert(token, (from, id));
         }
-        if number % 5 == 2 {
+        if cut.is_none() && number % 5 == 2 {
             let partition = people.world.partition(&[a], &[b]);
             people.run(Duration::from_secs(20));
             people.world.heal(partition);
@@ -42,6 +72,12 @@ fn run(seed: u64) -> Counts {
     }
     people.run(Duration::from_secs(60));
     people.world.calm();
+    if let Some(cut) = cut {
+        // By the relays alone, most of them; then whatever is left finds a direct way.
+        people.run(Duration::from_secs(120));
+        people.world.heal(cut);
+        people.run(Duration::from_secs(40 * 60));
+    }
 
     let mut acknowledged: BTreeSet<(bool, String)> = BTreeSet::new();
     for (_, told) in &people.told {

@@ -7,7 +7,7 @@ use links::Links;
 pub(crate) use relay::{RelayDisk, RelayHost};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use waypost_core::{Address, LetterId, Mono, Now};
 use waypost_keyring::{KdfCost, Keyring, Passphrase};
@@ -18,6 +18,7 @@ use waypost_node::{Call, Config, Event, Unlocked};
 use waypost_sremp::relay::Policy;
 use waypost_store::Store;
 use waypost_testkit::SimRng;
+use waypost_testkit::mailbox::MemoryMailbox;
 use waypost_testkit::sim::{Host, HostInput, HostOutput, NodeId, World};
 
 /// What a node tells the test.
@@ -36,15 +37,18 @@ pub(crate) type User = (u64, Call);
 pub(crate) struct Disk {
     folder: Arc<tempfile::TempDir>,
     address: String,
+    config: Config,
+    mailboxes: Arc<Mutex<MemoryMailbox>>,
 }
 
 impl Disk {
-    pub(crate) fn new(rng: &mut SimRng, address: &str) -> Self {
+    pub(crate) fn new(rng: &mut SimRng, address: &str, config: Config) -> Self {
         let keyring = Keyring::generate(rng, waypost_core::Wall::from_millis(1_790_000_000_000));
         // Memory, where there is such a folder: the storm writes a lot.
         let shm = Path::new("/dev/shm");
         let folder = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
-        let disk = Self { folder: Arc::new(folder.unwrap()), address: address.to_owned() };
+        let disk =
+            Self { folder: Arc::new(folder.unwrap()), address: address.to_owned(), config, mailboxes: Arc::default() };
         keyring.save(&disk.keyring(), &Passphrase::empty(), KdfCost::DANGER_FAST, rng).unwrap();
         disk
     }
@@ -67,6 +71,8 @@ impl Disk {
 pub(crate) struct NodeHost {
     engine: Engine,
     links: Links,
+    mailboxes: Arc<Mutex<MemoryMailbox>>,
+    relay_news: Vec<SrempInput>,
     next_commit: u64,
     now: Now,
     rng: SimRng,
@@ -78,9 +84,10 @@ impl NodeHost {
         let mut store = Store::open(&disk.database(), keys.database_key()).unwrap();
         store.danger_skip_sync().unwrap();
         let rng = rng.fork(&format!("node {}", now.wall.as_millis()));
-        let engine = Engine::open(now, store, keys, Config::default()).unwrap();
+        let engine = Engine::open(now, store, keys, disk.config.clone()).unwrap();
         let links = Links::new(engine.connection_keys().unwrap());
-        let mut host = Self { engine, links, next_commit: 0, now, rng };
+        let mailboxes = disk.mailboxes.clone();
+        let mut host = Self { engine, links, mailboxes, relay_news: Vec::new(), next_commit: 0, now, rng };
         let address: Address = format!("sremp://{}", disk.address).parse().unwrap();
         host.engine_input(Input::Addresses(vec![address]));
         host.ask_commit();
@@ -92,6 +99,9 @@ impl NodeHost {
     }
 
     fn take_news(&mut self) {
+        for input in std::mem::take(&mut self.relay_news) {
+            self.engine_input(Input::Net(NetInput::Sremp(input)));
+        }
         while let Some(event) = self.links.news.pop_front() {
             self.engine_input(Input::Net(NetInput::Sremp(SrempInput::Driver(event))));
         }
@@ -113,6 +123,14 @@ impl NodeHost {
                     self.links.command(self.now, &mut self.rng, command);
                     continue;
                 }
+                Output::Net(NetCommand::Sremp(SrempCommand::Mailbox(id, batch))) => {
+                    let mut mailboxes = self.mailboxes.lock().unwrap();
+                    let answers = mailboxes.commit(self.now.wall, batch);
+                    self.relay_news.push(SrempInput::Mailbox(id, Some(answers)));
+                    self.relay_news.extend(mailboxes.take_news().into_iter().map(SrempInput::Hint));
+                    continue;
+                }
+                Output::Net(NetCommand::Sremp(SrempCommand::Watch(_) | SrempCommand::Unwatch(_))) => continue,
                 Output::Net(NetCommand::Sremp(SrempCommand::KeysChanged)) => {
                     self.links.keys = Arc::new(self.engine.connection_keys().unwrap());
                     continue;
@@ -172,11 +190,16 @@ pub(crate) struct People {
 
 impl People {
     pub(crate) fn new(seed: u64, names: &[&str]) -> Self {
+        Self::with(seed, &names.iter().map(|name| (*name, Config::default())).collect::<Vec<_>>())
+    }
+
+    /// People with settings of their own.
+    pub(crate) fn with(seed: u64, people: &[(&str, Config)]) -> Self {
         let mut world = World::new(seed);
         let rng = SimRng::new(seed).fork("people");
-        let nodes = names.iter().map(|name| {
+        let nodes = people.iter().map(|(name, config)| {
             let address = format!("{name}:7300");
-            let disk = Disk::new(&mut rng.fork(name), &address);
+            let disk = Disk::new(&mut rng.fork(name), &address, config.clone());
             world.add_node(name, address.as_str(), move |boot, rng| -> AnyHost {
                 Box::new(NodeHost::start(&disk, boot.now, rng))
             })

@@ -6,18 +6,20 @@ use super::servers::{Known, State};
 use super::ways::Candidate;
 use crate::Error;
 use crate::engine::{sremp_address, sremp_error};
+use crate::method::SuggestedServer;
+use crate::servers::{Origin, Uri};
 use crate::wire::{NetCommand, Path, Turn, WireEvent};
 use crate::wires::sremp::SrempCommand;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use waypost_core::{ContactId, Mono, SaveId, SrempAddress};
+use waypost_core::{ContactId, Mono, SaveId, SrempAddress, Wall};
 use waypost_net::rendezvous::{ClientCommand, ClientEvent, ClientFault};
 use waypost_sremp::LinkId;
 use waypost_sremp::account::Input as AccountInput;
 use waypost_sremp::endpoint::{Endpoint, Learned};
 use waypost_sremp::rendezvous::ServerUri;
 use waypost_sremp::rendezvous::client::{
-    Answer, Client, ClientTiming, Event, Failure, Input, Output, Publication, Query,
+    Answer, Client, ClientTiming, Event, Failure, Input, Output, Publication, Query, Suggestion,
 };
 
 /// How long a registration lasts without being renewed. Profile, Rendezvous: at most an hour.
@@ -34,6 +36,10 @@ pub(super) struct Rendezvous {
     /// Where contacts said they are, and when that was asked.
     found: BTreeMap<ContactId, Asked>,
     tickets: BTreeMap<u64, About>,
+    /// Servers that were found at the start and not added by the person, and since when they are used.
+    bootstrap: (Vec<ServerUri>, Wall),
+    /// What servers said of others, and who said it.
+    suggestions: Vec<(ServerUri, Suggestion)>,
     /// Where this node says it is.
     own: Option<Endpoint>,
     last_ticket: u64,
@@ -42,6 +48,7 @@ pub(super) struct Rendezvous {
 
 struct Server {
     uri: ServerUri,
+    learned: Learned,
     client: Client,
     link: Option<LinkId>,
     last_save: Option<SaveId>,
@@ -71,6 +78,27 @@ impl Rendezvous {
         self.found.get(peer).filter(|asked| now.since(asked.at) < FRESH)?.candidate.clone()
     }
 
+    /// Servers in use that the person did not add.
+    pub(super) fn found(&self) -> Vec<crate::servers::Server> {
+        let (found, added) = &self.bootstrap;
+        let servers = found.iter().map(|uri| crate::servers::Server {
+            uri: Uri::Rendezvous(uri.clone()),
+            origin: Origin::Dns,
+            added: *added,
+            accepted: false,
+        });
+        servers.collect()
+    }
+
+    pub(super) fn suggestions(&self) -> Vec<SuggestedServer> {
+        let all = self.suggestions.iter().map(|(by, suggestion)| SuggestedServer {
+            server: suggestion.server.to_string(),
+            name: suggestion.name.clone(),
+            named_by: by.to_string(),
+        });
+        all.collect()
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Mono> {
         self.servers.iter().filter_map(|server| server.client.poll_timeout()).min()
     }
@@ -88,8 +116,19 @@ impl Rendezvous {
 }
 
 impl Sremp {
-    /// Uses these servers from now on.
-    pub(super) fn use_rendezvous(&mut self, turn: &mut Turn<'_>, uris: &[ServerUri]) -> Result<(), Error> {
+    /// Servers were found at the start, beside those of the person.
+    pub(super) fn bootstrapped(&mut self, turn: &mut Turn<'_>, found: Vec<ServerUri>) -> Result<(), Error> {
+        self.rendezvous.bootstrap = (found, turn.now.wall);
+        let servers = crate::servers::load(turn.store)?;
+        self.use_servers(turn, &servers)
+    }
+
+    /// Uses these servers from now on, and those that were found.
+    pub(super) fn use_rendezvous(&mut self, turn: &mut Turn<'_>, own: &[ServerUri]) -> Result<(), Error> {
+        let is_own = |uri: &ServerUri| own.iter().any(|known| known.endpoint == uri.endpoint);
+        let found = self.rendezvous.bootstrap.0.extract_if(.., |uri| !is_own(uri)).collect::<Vec<_>>();
+        let uris: Vec<ServerUri> = own.iter().chain(&found).cloned().collect();
+        self.rendezvous.bootstrap.0 = found;
         let mut kept = Vec::new();
         for server in std::mem::take(&mut self.rendezvous.servers) {
             match uris.contains(&server.uri) {
@@ -99,11 +138,13 @@ impl Sremp {
             }
         }
         self.rendezvous.servers = kept;
-        for uri in uris {
+        for uri in &uris {
             if self.rendezvous.known(uri).is_none() {
+                let learned = if own.contains(uri) { Learned::FromUser } else { Learned::FromOthers };
                 let client = Client::new(ClientTiming::default());
                 let known = Known { state: State::Connecting, since: turn.now.wall };
-                let server = Server { uri: uri.clone(), client, link: None, last_save: None, known, leaving: false };
+                let server =
+                    Server { uri: uri.clone(), learned, client, link: None, last_save: None, known, leaving: false };
                 self.rendezvous.servers.push(server);
                 let last = self.rendezvous.servers.len() - 1;
                 self.publish(turn, last)?;
@@ -251,7 +292,7 @@ impl Sremp {
                     self.rendezvous.last_link += 1;
                     let link = LinkId(self.rendezvous.last_link);
                     server.link = Some(link);
-                    let open = ClientCommand::Open { link, server: server.uri.clone(), learned: Learned::FromUser };
+                    let open = ClientCommand::Open { link, server: server.uri.clone(), learned: server.learned };
                     self.rendezvous_command(open);
                 }
                 Output::Send(bytes) => {
@@ -294,6 +335,11 @@ impl Sremp {
                     server.known.set(State::Ready, now);
                 }
                 let via = server.uri.endpoint.to_string();
+                if let Ok(Answer::Servers(named)) = &answer {
+                    let by = server.uri.clone();
+                    self.rendezvous.suggestions.retain(|(known, _)| *known != by);
+                    self.rendezvous.suggestions.extend(named.iter().map(|one| (by.clone(), one.clone())));
+                }
                 return self.rendezvous_answer(turn, ticket, via, answer);
             }
             _ => {}

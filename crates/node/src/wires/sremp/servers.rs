@@ -91,7 +91,8 @@ impl Sremp {
         }
         self.servers.relays = relays;
         let entries = own.iter().map(|relay| OwnRelay { relay: relay.address.identity, token: relay.token.clone() });
-        self.account(turn, AccountInput::OwnRelays(entries.collect()))?;
+        let within = self.own_relay.is_some().then(|| OwnRelay { relay: self.account.id(), token: None });
+        self.account(turn, AccountInput::OwnRelays(entries.chain(within).collect()))?;
         let at = own.into_iter().map(|relay| RelayAt {
             identity: relay.address.identity,
             at: relay.address.at,

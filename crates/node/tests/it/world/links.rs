@@ -4,6 +4,7 @@ use super::Told;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use waypost_core::{Mono, Now};
+use waypost_net::dial::Resolved;
 use waypost_net::sremp::{DriverCommand, DriverEvent};
 use waypost_sremp::connection::{Connection, ConnectionKeys, Dialled, Event, Input, Limits, Output, Timing};
 use waypost_sremp::{CloseReason, ErrorCode, LinkId};
@@ -48,6 +49,10 @@ impl Links {
             DriverCommand::Dial { link, to, dialled, .. } => {
                 self.dials.insert(link.0, dialled);
                 self.out.push_back(HostOutput::Dial { dial: link.0, to: (&to).into() });
+            }
+            // Names are hosts here.
+            DriverCommand::Resolve { ticket, .. } => {
+                self.news.push_back(DriverEvent::Resolved { ticket, found: Resolved::ByProxy });
             }
             DriverCommand::Judge(link, verdict) => self.feed(now, rng, link, Input::Judged(verdict)),
             DriverCommand::Send(link, message) => self.feed(now, rng, link, Input::Send(message)),
