@@ -320,6 +320,12 @@ impl SrempDriver {
         }
     }
 
+    /// Commands that a link has not taken yet: as long as there are some, its socket is behind.
+    pub fn queued(&self, link: LinkId) -> usize {
+        let links = lock(&self.shared.links);
+        links.get(&link).map_or(0, |handle| handle.commands.max_capacity() - handle.commands.capacity())
+    }
+
     /// Takes no further connection, writes out what waits for a moment, closes all links and ends
     /// all tasks. No news come any more.
     pub async fn stop(self) {

@@ -1,17 +1,20 @@
 //! The relay: connections, the depot that decides, and the mailboxes behind it.
 
+mod backlog;
+
 use crate::Error;
 use crate::config;
 use crate::keys::RelayKeys;
 use crate::metrics::Figures;
 use crate::seen::{Observer, Seen, tell};
 use crate::storage::{Done, Storage};
+use backlog::Backlog;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use waypost_core::MailboxId;
 use waypost_mailbox::{Mailbox, Watcher};
@@ -32,6 +35,8 @@ const BACKLOG: usize = 256;
 const DISK_FULL: u8 = 85;
 /// Between two looks at the disk.
 const DISK: Duration = Duration::from_secs(5);
+/// Between two looks whether a connection that is behind has caught up.
+const CATCH_UP: Duration = Duration::from_millis(20);
 
 /// A relay at work.
 pub(crate) struct Relay<M> {
@@ -48,6 +53,7 @@ pub(crate) struct Relay<M> {
     waiting: HashMap<LinkId, VecDeque<Message>>,
     /// Registered clients whose chunks may be larger from now on.
     registered: HashMap<LinkId, bool>,
+    backlog: Backlog,
     figures: watch::Sender<Figures>,
     observer: Option<Observer>,
 }
@@ -81,6 +87,7 @@ impl<M: Mailbox> Relay<M> {
             identified: HashMap::new(),
             waiting: HashMap::new(),
             registered: HashMap::new(),
+            backlog: Backlog::default(),
             figures,
             observer: None,
         })
@@ -111,12 +118,17 @@ impl<M: Mailbox> Relay<M> {
                 mailbox = self.watcher.next() => self.hint(mailbox),
                 _ = disk.tick() => self.look_at_disk().await,
                 () = sleep_until(due) => self.handle(Input::Tick),
+                // A pause from now on: whoever is behind is looked after at the end of every round.
+                () = sleep(CATCH_UP), if self.backlog.is_holding() => {}
             }
             for event in news.drain(..) {
                 self.event(event);
             }
             while let Some(done) = self.storage.ready() {
                 self.done(done);
+            }
+            for link in self.backlog.freed(&self.driver) {
+                self.handle(Input::Held { link, is_held: false });
             }
             self.figures.send_modify(|figures| figures.relay = Some(self.depot.counts().clone()));
         }
@@ -149,6 +161,7 @@ impl<M: Mailbox> Relay<M> {
                 self.identified.remove(&link);
                 self.waiting.remove(&link);
                 self.registered.remove(&link);
+                self.backlog.forget(link);
                 self.handle(Input::Disconnected(link));
             }
             _ => {}
@@ -213,7 +226,11 @@ impl<M: Mailbox> Relay<M> {
                 Output::Send(link, message) => {
                     tell(self.observer.as_ref(), Seen::Sent(link, &message));
                     self.note_registered(link);
+                    let is_behind = self.backlog.sent(&self.driver, link, &message);
                     self.driver.command(DriverCommand::Send(link, message));
+                    if is_behind {
+                        self.depot.handle(now, Input::Held { link, is_held: true });
+                    }
                 }
                 Output::Close(link, error) => self.close(link, error),
             }

@@ -1,3 +1,6 @@
 //! Whole servers over real sockets.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that goes wrong ends by panic")]
+
+mod client;
+mod slow;
