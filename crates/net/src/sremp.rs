@@ -150,6 +150,14 @@ pub enum DriverEvent {
         /// Its place in the inbox; to be dropped when the message is done with.
         held: Held,
     },
+    /// Half of [`DriverLimits::unsent`] or of [`DriverLimits::commands`] waits for a connection's socket, or less than a
+    /// quarter does again: whoever sends without being asked should wait meanwhile.
+    Held {
+        /// Which connection.
+        link: LinkId,
+        /// Whether much waits.
+        is_held: bool,
+    },
     /// A connection ended, or could not be made. Comes for every link that was dialled or identified.
     Closed {
         /// Which connection.
@@ -318,12 +326,6 @@ impl SrempDriver {
             DriverCommand::Close(link, error) => self.shared.command(link, LinkCommand::Close(error.map(Box::new))),
             DriverCommand::Keys(keys) => *lock(&self.shared.keys) = Arc::new(*keys),
         }
-    }
-
-    /// Commands that a link has not taken yet: as long as there are some, its socket is behind.
-    pub fn queued(&self, link: LinkId) -> usize {
-        let links = lock(&self.shared.links);
-        links.get(&link).map_or(0, |handle| handle.commands.max_capacity() - handle.commands.capacity())
     }
 
     /// Takes no further connection, writes out what waits for a moment, closes all links and ends

@@ -1,20 +1,17 @@
 //! The relay: connections, the depot that decides, and the mailboxes behind it.
 
-mod backlog;
-
 use crate::Error;
 use crate::config;
 use crate::keys::RelayKeys;
 use crate::metrics::Figures;
 use crate::seen::{Observer, Seen, tell};
 use crate::storage::{Done, Storage};
-use backlog::Backlog;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use waypost_core::MailboxId;
 use waypost_mailbox::{Mailbox, Watcher};
@@ -29,14 +26,16 @@ use waypost_sremp::{ErrorCode, Identity, LinkId, Message};
 const NEWS: usize = 4096;
 /// News taken at once, between two looks at storage.
 const ROUND: usize = 256;
-/// Requests of one connection that wait for their turn; a client that sends more is not reading answers.
+/// Requests of one connection that wait for their turn. Profile, Relay: a client has at most 32 outstanding.
 const BACKLOG: usize = 256;
+/// Bytes of them, unless it is one alone.
+const BACKLOG_BYTES: usize = 1 << 20;
+/// The same of all connections together. Who keeps to the 32 has none, and is not touched by this.
+const BACKLOG_OF_ALL: usize = 64 << 20;
 /// How full the disk may be, in percent. Profile, Relay: then nothing is stored any more.
 const DISK_FULL: u8 = 85;
 /// Between two looks at the disk.
 const DISK: Duration = Duration::from_secs(5);
-/// Between two looks whether a connection that is behind has caught up.
-const CATCH_UP: Duration = Duration::from_millis(20);
 
 /// A relay at work.
 pub(crate) struct Relay<M> {
@@ -50,12 +49,22 @@ pub(crate) struct Relay<M> {
     /// Peers whose identity is verified and who are not connected yet.
     identified: HashMap<LinkId, Identity>,
     /// Requests behind those that a connection may have under way.
-    waiting: HashMap<LinkId, VecDeque<Message>>,
+    waiting: HashMap<LinkId, Backlog>,
+    /// Bytes of all of them.
+    waiting_bytes: usize,
+    /// Connections that have more to read than they should: nothing is pushed, no further request is answered.
+    held: HashSet<LinkId>,
     /// Registered clients whose chunks may be larger from now on.
     registered: HashMap<LinkId, bool>,
-    backlog: Backlog,
     figures: watch::Sender<Figures>,
     observer: Option<Observer>,
+}
+
+/// Requests of one connection that wait, and the bytes of each.
+#[derive(Default)]
+struct Backlog {
+    requests: VecDeque<(Message, usize)>,
+    bytes: usize,
 }
 
 impl<M: Mailbox> Relay<M> {
@@ -86,8 +95,9 @@ impl<M: Mailbox> Relay<M> {
             clock: Clock::start(),
             identified: HashMap::new(),
             waiting: HashMap::new(),
+            waiting_bytes: 0,
+            held: HashSet::new(),
             registered: HashMap::new(),
-            backlog: Backlog::default(),
             figures,
             observer: None,
         })
@@ -118,17 +128,12 @@ impl<M: Mailbox> Relay<M> {
                 mailbox = self.watcher.next() => self.hint(mailbox),
                 _ = disk.tick() => self.look_at_disk().await,
                 () = sleep_until(due) => self.handle(Input::Tick),
-                // A pause from now on: whoever is behind is looked after at the end of every round.
-                () = sleep(CATCH_UP), if self.backlog.is_holding() => {}
             }
             for event in news.drain(..) {
                 self.event(event);
             }
             while let Some(done) = self.storage.ready() {
                 self.done(done);
-            }
-            for link in self.backlog.freed(&self.driver) {
-                self.handle(Input::Held { link, is_held: false });
             }
             self.figures.send_modify(|figures| figures.relay = Some(self.depot.counts().clone()));
         }
@@ -155,44 +160,66 @@ impl<M: Mailbox> Relay<M> {
                 }
             }
             // Its place in the driver's inbox is given back here: the backlog has a bound of its own.
-            DriverEvent::Message { link, message, .. } => self.message(link, message),
+            DriverEvent::Message { link, message, held } => self.message(link, message, held.bytes()),
+            DriverEvent::Held { link, is_held } => self.hold(link, is_held),
             DriverEvent::Closed { link, .. } => {
                 tell(self.observer.as_ref(), Seen::Closed(link));
                 self.identified.remove(&link);
-                self.waiting.remove(&link);
-                self.registered.remove(&link);
-                self.backlog.forget(link);
+                self.forget(link);
                 self.handle(Input::Disconnected(link));
             }
             _ => {}
         }
     }
 
-    fn message(&mut self, link: LinkId, message: Message) {
+    fn message(&mut self, link: LinkId, message: Message, bytes: usize) {
         // A connection that was closed here still brings what was on its way.
         if !self.registered.contains_key(&link) {
             return;
         }
+        let all = self.waiting_bytes + bytes;
         let waiting = self.waiting.entry(link).or_default();
-        if waiting.len() >= BACKLOG {
-            let error = ErrorMessage::new(ErrorCode::Limit).fatal();
-            self.close(link, error);
-            return;
+        let is_first = waiting.requests.is_empty();
+        let fits = waiting.requests.len() < BACKLOG && waiting.bytes + bytes <= BACKLOG_BYTES && all <= BACKLOG_OF_ALL;
+        if !is_first && !fits {
+            return self.close(link, ErrorMessage::new(ErrorCode::Limit).fatal());
         }
-        waiting.push_back(message);
+        waiting.requests.push_back((message, bytes));
+        waiting.bytes += bytes;
+        self.waiting_bytes = all;
         self.feed(link);
     }
 
-    /// Gives the depot what waits on a connection, as far as it wants it.
+    /// Gives the depot what waits on a connection, as far as it wants it and the client reads the answers.
     fn feed(&mut self, link: LinkId) {
-        while self.depot.wants_input(link) {
-            let Some(message) = self.waiting.get_mut(&link).and_then(VecDeque::pop_front) else { break };
+        while self.depot.wants_input(link) && !self.held.contains(&link) {
+            let Some(waiting) = self.waiting.get_mut(&link) else { return };
+            let Some((message, bytes)) = waiting.requests.pop_front() else { break };
+            waiting.bytes -= bytes;
+            self.waiting_bytes -= bytes;
             tell(self.observer.as_ref(), Seen::Received(link, &message));
             self.handle(Input::Message { link, message });
         }
-        if self.waiting.get(&link).is_some_and(VecDeque::is_empty) {
+        if self.waiting.get(&link).is_some_and(|waiting| waiting.requests.is_empty()) {
             self.waiting.remove(&link);
         }
+    }
+
+    fn hold(&mut self, link: LinkId, is_held: bool) {
+        let changed = if is_held { self.held.insert(link) } else { self.held.remove(&link) };
+        if changed {
+            self.handle(Input::Held { link, is_held });
+            self.feed(link);
+        }
+    }
+
+    /// What a connection has left here goes with it.
+    fn forget(&mut self, link: LinkId) {
+        if let Some(waiting) = self.waiting.remove(&link) {
+            self.waiting_bytes -= waiting.bytes;
+        }
+        self.registered.remove(&link);
+        self.held.remove(&link);
     }
 
     fn done(&mut self, (id, answers): Done) {
@@ -226,11 +253,7 @@ impl<M: Mailbox> Relay<M> {
                 Output::Send(link, message) => {
                     tell(self.observer.as_ref(), Seen::Sent(link, &message));
                     self.note_registered(link);
-                    let is_behind = self.backlog.sent(&self.driver, link, &message);
                     self.driver.command(DriverCommand::Send(link, message));
-                    if is_behind {
-                        self.depot.handle(now, Input::Held { link, is_held: true });
-                    }
                 }
                 Output::Close(link, error) => self.close(link, error),
             }
@@ -249,8 +272,7 @@ impl<M: Mailbox> Relay<M> {
 
     /// Whatever the connection still brings is not for the depot.
     fn close(&mut self, link: LinkId, error: ErrorMessage) {
-        self.waiting.remove(&link);
-        self.registered.remove(&link);
+        self.forget(link);
         tell(self.observer.as_ref(), Seen::Sent(link, &error.clone().into()));
         self.driver.command(DriverCommand::Close(link, Some(error)));
     }

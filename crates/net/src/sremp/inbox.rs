@@ -21,7 +21,14 @@ pub(super) struct Inbox {
 /// The place of a message in the driver's memory; free again when dropped.
 #[derive(Debug, Default)]
 pub struct Held {
-    _room: Option<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    /// What the message counts there, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+    }
 }
 
 /// What became of an event.
@@ -45,10 +52,10 @@ impl Inbox {
     /// Leaves an event if there is room.
     pub(super) fn try_put(&self, mut event: DriverEvent) -> Put {
         if let DriverEvent::Message { message, held, .. } = &mut event
-            && held._room.is_none()
+            && held.room.is_none()
         {
             match Arc::clone(&self.room).try_acquire_many_owned(self.cost(message)) {
-                Ok(room) => held._room = Some(room),
+                Ok(room) => held.room = Some(room),
                 Err(_) => return Put::Full(Box::new(event)),
             }
         }
@@ -62,7 +69,7 @@ impl Inbox {
     /// Waits until there is room for an event. False if the engine is gone.
     pub(super) async fn room_for(&self, event: &DriverEvent) -> bool {
         if let DriverEvent::Message { message, held, .. } = event
-            && held._room.is_none()
+            && held.room.is_none()
             && self.room.acquire_many(self.cost(message)).await.is_err()
         {
             return false;

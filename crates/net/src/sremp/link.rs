@@ -55,6 +55,8 @@ pub(super) struct Link<'a> {
     write_by: Option<Instant>,
     /// Bytes read before the peer's identity was verified.
     half_open: usize,
+    /// The engine was told that much waits for the socket.
+    held: bool,
 }
 
 impl<'a> Link<'a> {
@@ -79,6 +81,7 @@ impl<'a> Link<'a> {
             sound: true,
             write_by: None,
             half_open: 0,
+            held: false,
         };
         link.collect(false);
         link
@@ -137,6 +140,21 @@ impl<'a> Link<'a> {
     /// Whether a command may be taken.
     pub(super) fn may_command(&self) -> bool {
         self.outbound.len() + self.machine.send_queue_bytes() < self.shared.limits.unsent
+    }
+
+    /// Tells the engine when much waits for the socket, and when little does again; `commands` wait behind it. Between the
+    /// two lies room, so that it is not told with every frame.
+    pub(super) fn note_unsent(&mut self, commands: usize) {
+        let limits = &self.shared.limits;
+        let unsent = self.outbound.len() + self.machine.send_queue_bytes();
+        let is_held = match self.held {
+            false => unsent >= limits.unsent.div_ceil(2) || commands >= limits.commands.div_ceil(2),
+            true => unsent > limits.unsent / 4 || commands > limits.commands / 4,
+        };
+        if is_held != self.held {
+            self.held = is_held;
+            self.news.push_back(DriverEvent::Held { link: self.id, is_held });
+        }
     }
 
     /// When [`Link::tick`] is due.

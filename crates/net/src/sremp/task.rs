@@ -128,6 +128,7 @@ async fn converse(shared: &Shared, link: &mut Link<'_>, stream: &TcpStream, rein
     loop {
         if link.closed().is_none() {
             link.flush(stream);
+            link.note_unsent(queue.len());
             link.tell();
         }
         if let Some(reason) = link.closed() {

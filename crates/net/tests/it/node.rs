@@ -75,11 +75,11 @@ impl Node {
         link
     }
 
-    /// The next event that is no statistics.
+    /// The next event that is no statistics and no word of a full queue.
     pub(crate) async fn next(&mut self) -> DriverEvent {
         loop {
             match timeout(PATIENCE, self.news.recv()).await.expect("no event in time").expect("the driver is gone") {
-                DriverEvent::Traffic { .. } | DriverEvent::Dropped { .. } => {}
+                DriverEvent::Traffic { .. } | DriverEvent::Dropped { .. } | DriverEvent::Held { .. } => {}
                 event => return event,
             }
         }

@@ -3,11 +3,14 @@
 use super::node::{Node, Pair, direct, listening};
 use super::raw::Raw;
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt;
-use waypost_net::sremp::{DriverConfig, DriverLimits, DriverTiming};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+use waypost_net::sremp::{DriverCommand, DriverConfig, DriverEvent, DriverLimits, DriverTiming};
 use waypost_sremp::connection::{Timing, Verdict};
 use waypost_sremp::{CloseReason, ErrorCode};
 
+/// A missing event is a failure, a slow machine is not.
+const PATIENCE: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(200);
 
 fn impatient() -> DriverConfig {
@@ -67,6 +70,30 @@ async fn closes_who_does_not_read_what_is_sent() {
         listener.send(link, direct(id, 900_000));
     }
     assert_eq!(listener.closed(link).await, CloseReason::Timeout);
+}
+
+#[tokio::test]
+async fn says_when_much_waits_for_a_socket_and_when_little_does_again() {
+    let mut listener = Node::start(2, listening()).await;
+    let mut raw = Raw::connect(3, &listener.address()).await;
+    raw.identify().await;
+    let link = listener.ready().await;
+    let mut held = async || loop {
+        match listener.news.recv().await.unwrap() {
+            DriverEvent::Held { link: on, is_held } if on == link => return is_held,
+            DriverEvent::Traffic { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    // More than the sockets of both sides hold.
+    for id in 0..400 {
+        listener.driver.command(DriverCommand::Send(link, direct(id, 60_000)));
+    }
+    assert!(timeout(PATIENCE, held()).await.unwrap());
+    let reading = tokio::spawn(async move { raw.stream.read_to_end(&mut Vec::new()).await });
+    let at_last = async { while held().await {} };
+    timeout(PATIENCE, at_last).await.unwrap();
+    reading.abort();
 }
 
 #[tokio::test]
