@@ -1,6 +1,15 @@
 //! Whole servers over real sockets.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that goes wrong ends by panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that goes wrong ends by panic"
+)]
 
 mod client;
+mod hostile;
+mod rendezvous;
+mod servers;
 mod slow;
