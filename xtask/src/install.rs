@@ -26,6 +26,8 @@ type Need = (&'static str, &'static str);
 
 /// For building: OpenSSL below SQLCipher wants the last two.
 const BUILD: [Need; 4] = [("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("perl", "perl")];
+/// For tests between networks of their own.
+const NETWORKS: [Need; 1] = [("ip", "iproute2")];
 /// For the independent peers.
 const PEERS: [Need; 1] = [("python3", "python3")];
 
@@ -54,6 +56,11 @@ impl Tool {
 /// Compilers and the like.
 pub(crate) fn build_needs() -> Result<()> {
     debian(&BUILD)
+}
+
+/// What makes and removes network namespaces.
+pub(crate) fn networks() -> Result<()> {
+    debian(&NETWORKS)
 }
 
 /// What the independent peers in `interop/` are started with; their tests install the rest themselves.
