@@ -23,6 +23,8 @@ pub(crate) struct Person {
     pub(crate) name: &'static str,
     pub(crate) listen: SocketAddr,
     folder: TempDir,
+    /// The network namespace in which its commands run, if not the one of the test.
+    within: Option<String>,
 }
 
 /// How a command ended.
@@ -36,7 +38,12 @@ pub(crate) struct Ran {
 impl Person {
     /// Somebody without an identity yet.
     pub(crate) fn nobody(name: &'static str) -> Self {
-        Self { name, listen: own_address(), folder: tempfile::tempdir().unwrap() }
+        Self { name, listen: own_address(), folder: tempfile::tempdir().unwrap(), within: None }
+    }
+
+    /// Somebody without an identity yet, whose commands run in a network namespace.
+    pub(crate) fn nobody_within(name: &'static str, namespace: &str, listen: SocketAddr) -> Self {
+        Self { listen, within: Some(namespace.to_owned()), ..Self::nobody(name) }
     }
 
     /// Somebody with an identity.
@@ -57,7 +64,7 @@ impl Person {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
+        let mut command = program(self.within.as_deref());
         command
             .args(args)
             .env("WAYPOST_HOME", self.home())
@@ -116,9 +123,7 @@ impl Person {
 
     pub(crate) async fn up_with(&self, args: &[&str]) -> Running {
         let args: Vec<&str> = ["up", "--json"].iter().chain(args).copied().collect();
-        let mut running = Running::start(self.command(&args));
-        let ready = running.line().await;
-        Running { ready: serde_json::from_str(&ready).unwrap(), ..running }
+        Running::ready(self.command(&args)).await
     }
 
     /// Listens to the running node.
@@ -139,9 +144,18 @@ impl Person {
     }
 }
 
+/// The program, in a network namespace if one is named.
+pub(crate) fn program(within: Option<&str>) -> Command {
+    let waypost = env!("CARGO_BIN_EXE_waypost");
+    let Some(namespace) = within else { return Command::new(waypost) };
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace, waypost]);
+    command
+}
+
 /// An address that no other test uses and that outlives a restart. Linux has all of 127.0.0.0/8, of which
 /// nobody else takes such a corner; elsewhere a port that is free now must do.
-fn own_address() -> SocketAddr {
+pub(crate) fn own_address() -> SocketAddr {
     if cfg!(target_os = "linux") {
         let [b, c, d] = rand::random::<[u8; 3]>();
         return SocketAddr::from(([127, b | 0x80, c, d.clamp(1, 254)], 7300));
@@ -171,6 +185,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Starts a command that prints a line when it is ready, and waits for it.
+    pub(crate) async fn ready(command: Command) -> Self {
+        let mut running = Self::start(command);
+        let ready = running.line().await;
+        Self { ready: serde_json::from_str(&ready).unwrap(), ..running }
+    }
+
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let stdin = child.stdin.take();
@@ -216,6 +237,11 @@ impl Running {
 
     /// Ends it without asking.
     pub(crate) async fn kill(mut self) {
+        self.kill_now().await;
+    }
+
+    /// The same for one that is replaced.
+    pub(crate) async fn kill_now(&mut self) {
         self.child.kill().await.unwrap();
     }
 
