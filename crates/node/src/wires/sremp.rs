@@ -5,39 +5,41 @@
 
 mod names;
 mod own_relay;
+mod people;
 mod probe;
+mod reach;
 mod rendezvous;
 mod servers;
 mod ways;
 
-use crate::engine::{is_full, pin_of, sremp_address, sremp_error, via_of};
+use crate::Error;
+use crate::engine::{sremp_error, via_of};
 use crate::method::{SuggestedServer, WireStatus};
 use crate::servers::{Server, Uri};
 use crate::wire::{NetCommand, NetInput, Probe, ServerStatus, Turn, Wire, WireEvent};
-use crate::{Config, Error, invite};
 use names::Names;
 use own_relay::{LOOPBACK, OwnRelay};
+use people::{Contacts, standing_of};
 use probe::Probes;
 use rendezvous::Rendezvous;
 use servers::Servers;
 use std::collections::{BTreeMap, VecDeque};
 use waypost_core::{
-    Address, BatchId, ContactId, InviteToken, Letter, MailboxDone, MailboxId, MailboxOp, Mono, Now, RecordFault,
-    SaveId, Wall, Wire as WireKind,
+    Address, BatchId, ContactId, InviteToken, Letter, MailboxDone, MailboxId, MailboxOp, Mono, Now, SaveId,
+    Wire as WireKind,
 };
 use waypost_net::rendezvous::{ClientCommand, ClientEvent};
 use waypost_net::sremp::{DriverCommand, DriverEvent};
 use waypost_sremp::account::{
     AccountLimits, AccountTiming, Event as AccountEvent, IdentityNotice, Input as AccountInput,
-    Output as AccountOutput, People, Standing,
+    Output as AccountOutput, Standing,
 };
 use waypost_sremp::ed25519::SigningKey;
-use waypost_sremp::endpoint::Learned;
 use waypost_sremp::rendezvous::ServerUri;
-use waypost_sremp::trust::{Trust, book};
+use waypost_sremp::trust::Trust;
 use waypost_sremp::{Account, AccountKeys, CloseReason, ErrorCode, Identity, LinkId, Message};
-use waypost_store::{ContactRow, ContactStatus, Store};
-use ways::{Candidate, Due, RelayAt, Target, WayOutput, Ways};
+use waypost_store::ContactStatus;
+use ways::{Due, WayOutput, Ways};
 
 /// News from the driver, or of it.
 #[derive(Debug)]
@@ -228,90 +230,6 @@ impl Sremp {
         self.events.push_back(WireEvent::Warning { peer: Some(peer), kind, text: text.to_owned() });
     }
 
-    /// Looks for a way to a contact for which letters wait, when its time has come.
-    fn want(&mut self, turn: &mut Turn<'_>, peer: ContactId) -> Result<(), Error> {
-        let Some(contact) = known_contact(turn, peer)? else { return Ok(()) };
-        if !self.ways.may_search(turn.now.mono, turn.rng, &peer) {
-            return Ok(());
-        }
-        self.look_up(turn, peer)?;
-        let Some(target) = self.resolved_target(turn, &contact)? else { return Ok(()) };
-        self.ways.search(turn.now.mono, turn.rng, peer, target);
-        self.drain_ways(turn)
-    }
-
-    /// Looks for a relay beside a connection on which confirmations do not come. Profile, Direct delivery.
-    fn search_relay(&mut self, turn: &mut Turn<'_>, peer: ContactId) -> Result<(), Error> {
-        let Some(contact) = known_contact(turn, peer)? else { return Ok(()) };
-        if !self.ways.may_search(turn.now.mono, turn.rng, &peer) {
-            return Ok(());
-        }
-        let target = Target { candidates: Vec::new(), ..self.target(turn, &contact)? };
-        self.ways.search(turn.now.mono, turn.rng, peer, target);
-        self.drain_ways(turn)
-    }
-
-    /// All that is known about reaching a contact, when all names in it are looked up; else the questions
-    /// are on their way, and the contact's time comes with the answers.
-    fn resolved_target(&mut self, turn: &Turn<'_>, contact: &ContactRow) -> Result<Option<Target>, Error> {
-        let target = self.target(turn, contact)?;
-        if let Some(questions) = self.names.look_up(turn.now.mono, contact.id, &target.candidates) {
-            for (ticket, host) in questions {
-                self.command(DriverCommand::Resolve { ticket, host });
-            }
-            return Ok(None);
-        }
-        let candidates = self.names.expand(target.candidates, contact.last_seen.is_some());
-        Ok(Some(Target { candidates, ..target }))
-    }
-
-    /// All that is known about reaching a contact.
-    fn target(&self, turn: &Turn<'_>, contact: &ContactRow) -> Result<Target, Error> {
-        let candidates = contact.addresses.iter().filter_map(|address| match address {
-            // A person's own card says so: as good as typed.
-            Address::Sremp(address) => Some(Candidate { at: address.clone(), learned: Learned::FromUser }),
-            _ => None,
-        });
-        let mut candidates: Vec<Candidate> = candidates.collect();
-        let found = self.rendezvous.candidate(turn.now.mono, &contact.id);
-        candidates.extend(found.filter(|found| !candidates.iter().any(|known| known.at == found.at)));
-        let seen = book::row(turn.store, &contact.id).map_err(sremp_error)?;
-        Ok(Target {
-            candidates,
-            pin: pin_of(turn, contact)?,
-            relays: self.relays_of(turn, contact)?,
-            prefers_async: seen.is_some_and(|row| row.identity.flags().prefers_async),
-        })
-    }
-
-    /// Where a contact's mailboxes are: as its signed identity says, with those of its card before it was seen.
-    fn relays_of(&self, turn: &Turn<'_>, contact: &ContactRow) -> Result<Vec<RelayAt>, Error> {
-        let of_card = contact.addresses.iter().filter_map(|address| match address {
-            Address::SrempRelay(relay) => Some(relay),
-            _ => None,
-        });
-        let of_card: Vec<_> = of_card.collect();
-        let signed = self.account.relays_of(turn.store, &contact.id).map_err(sremp_error)?;
-        if signed.is_empty() {
-            let given = of_card.into_iter().map(|relay| RelayAt {
-                identity: relay.identity,
-                at: relay.at.clone(),
-                pin: None,
-                learned: Learned::FromUser,
-            });
-            return Ok(given.collect());
-        }
-        let relays = signed.into_iter().map(|relay| {
-            let at = sremp_address(&relay.endpoint);
-            let within = Address::Sremp(at.clone());
-            let given = of_card.iter().any(|known| known.identity == relay.relay_identity && known.at == at)
-                || (relay.relay_identity == contact.id && contact.addresses.contains(&within));
-            let learned = if given { Learned::FromUser } else { Learned::FromOthers };
-            RelayAt { identity: relay.relay_identity, at, pin: relay.noise_key, learned }
-        });
-        Ok(relays.collect())
-    }
-
     fn ready(
         &mut self,
         turn: &mut Turn<'_>,
@@ -371,24 +289,6 @@ impl Sremp {
             Some(peer) => self.search_if_needed(turn, peer),
             None => Ok(()),
         }
-    }
-
-    fn search_if_needed(&mut self, turn: &mut Turn<'_>, peer: ContactId) -> Result<(), Error> {
-        let needed =
-            self.account.link_of(&peer).is_none() && self.account.waits_for(turn.store, &peer).map_err(sremp_error)?;
-        if needed || self.probes.wait_for(&peer) { self.want(turn, peer) } else { Ok(()) }
-    }
-
-    /// Tries a contact directly while its letters wait at a relay.
-    fn retry_directly(&mut self, turn: &mut Turn<'_>, peer: ContactId) -> Result<(), Error> {
-        let waits = self.account.is_stored(turn.store, &peer).map_err(sremp_error)?;
-        if !waits && !self.ways.collected(&peer) {
-            return Ok(());
-        }
-        let Some(contact) = known_contact(turn, peer)? else { return Ok(()) };
-        let Some(target) = self.resolved_target(turn, &contact)? else { return Ok(()) };
-        self.ways.search_directly(turn.now.mono, turn.rng, peer, target);
-        self.drain_ways(turn)
     }
 
     fn message(&mut self, turn: &mut Turn<'_>, link: LinkId, message: Message) -> Result<(), Error> {
@@ -608,41 +508,4 @@ impl Wire for Sremp {
     fn status(&self) -> WireStatus {
         WireStatus { connected: self.account.online().collect(), ..self.status.clone() }
     }
-}
-
-fn known_contact(turn: &Turn<'_>, peer: ContactId) -> Result<Option<ContactRow>, Error> {
-    Ok(turn.store.contact(peer)?.filter(|contact| contact.status == ContactStatus::Contact))
-}
-
-/// The person's contacts, as the account asks for them.
-struct Contacts<'a> {
-    store: &'a Store,
-    config: &'a Config,
-    now: Wall,
-}
-
-impl People for Contacts<'_> {
-    fn standing(&self, peer: &ContactId) -> Result<Standing, RecordFault> {
-        standing_of(self.store, *peer).map_err(fault)
-    }
-
-    fn is_full(&self, peer: &ContactId) -> Result<bool, RecordFault> {
-        is_full(self.store, self.config, *peer).map_err(fault)
-    }
-
-    fn is_invited(&self, token: &InviteToken) -> bool {
-        invite::is_good(self.store, token, self.now)
-    }
-}
-
-fn fault(error: Error) -> RecordFault {
-    RecordFault(error.to_string())
-}
-
-fn standing_of(store: &Store, peer: ContactId) -> Result<Standing, Error> {
-    Ok(match store.contact(peer)?.map(|contact| contact.status) {
-        Some(ContactStatus::Contact) => Standing::Contact,
-        Some(ContactStatus::Blocked) => Standing::Blocked,
-        _ => Standing::Stranger,
-    })
 }

@@ -8,7 +8,8 @@
 //! Others leave letters and have no mailbox here. A connection is the relay's from its first message for a
 //! relay on; it then no longer counts as one between two people (profile, Selection).
 
-use super::{Contacts, Sremp};
+use super::Sremp;
+use super::people::Contacts;
 use crate::Error;
 use crate::wire::{NetCommand, Turn};
 use crate::wires::sremp::SrempCommand;
