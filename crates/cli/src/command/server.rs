@@ -123,8 +123,10 @@ fn state_name(info: &ServerInfo) -> &str {
 
 fn state_text(info: &ServerInfo) -> String {
     let text = match info.state.as_str() {
-        "ready" if info.kind == "relay" => "It keeps letters for you from now on; your contacts are told.",
-        "ready" => "Your contacts can find you by it from now on.",
+        "ready" if info.kind == "relay" => {
+            "It keeps letters for you from now on; your contacts are told. It sees who writes to you and when, never what."
+        }
+        "ready" => "Your contacts can find you by it from now on. It sees where you are and who looks for you.",
         "refused" => "It cannot be used:",
         _ => "It has not answered yet; it is tried again by itself.",
     };
@@ -138,4 +140,28 @@ fn state_text(info: &ServerInfo) -> String {
 pub(crate) fn not_running(context: &Context) -> Failure {
     let message = format!("no node is running in {}", context.home.folder().display());
     Failure::new(ErrorKind::Unreachable, message).or_hint("start it with `waypost up`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use waypost_core::Wall;
+
+    /// SR-4.2b, SR-9.3
+    #[test]
+    fn who_adds_a_server_is_told_what_it_sees() {
+        for (kind, sees) in [("relay", "who writes to you"), ("rendezvous", "who looks for you")] {
+            let info = ServerInfo {
+                server: String::new(),
+                kind: kind.to_owned(),
+                origin: "user".to_owned(),
+                added: Wall::default(),
+                published: true,
+                state: "ready".to_owned(),
+                detail: None,
+                since: None,
+            };
+            assert!(state_text(&info).contains(sees), "{kind}");
+        }
+    }
 }

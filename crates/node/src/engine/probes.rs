@@ -79,9 +79,14 @@ impl Engine {
 }
 
 fn pong(contact: ContactId, outcome: &Probed, took_ms: Option<u64>) -> Pong {
+    // What each path exposes is said with it. Profile SR-9.3.
     let (path, text) = match outcome.path {
-        Path::Direct => ("direct", "The contact answers directly."),
-        Path::Relay => ("relay", "The contact cannot be reached directly now; letters wait for it at its relay."),
+        Path::Direct => ("direct", "The contact answers directly; each of you sees the other's network address."),
+        Path::Relay => (
+            "relay",
+            "The contact cannot be reached directly now; letters wait for it at its relay, which sees who writes to \
+             whom and when, never what.",
+        ),
         Path::None => ("none", "The contact cannot be reached now, neither directly nor by a relay."),
     };
     let via = (!outcome.via.is_empty()).then(|| outcome.via.clone());
@@ -102,4 +107,21 @@ fn test(server: String, outcome: &Probed, took_ms: Option<u64>) -> ServerTest {
             .to_owned()
     });
     ServerTest { server, works, text, advice, took_ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SR-9.3
+    #[test]
+    fn a_ping_says_what_its_path_exposes() {
+        let text = |path| {
+            let outcome = Probed { path, via: String::new(), took: Duration::ZERO, text: None };
+            pong(ContactId::from_bytes([1; 32]), &outcome, None).text
+        };
+        assert!(text(Path::Direct).contains("network address"));
+        assert!(text(Path::Relay).contains("sees who writes to whom and when, never what"));
+        assert!(!text(Path::None).contains("sees"));
+    }
 }
