@@ -60,6 +60,14 @@ impl Depot {
     /// All is stored or nothing.
     pub(super) fn publish(&self, now: Now, link: LinkId, request: PublishPrekeys) -> Next {
         let Some(from) = self.links.get(&link) else { return Step::Answer(None) };
+        // What others may leave here has a bound for each mailbox; prekeys have one for each identity, and
+        // identities cost nothing. So on a full disk they wait as letters do, and a person's own relay has none.
+        if self.policy.owner.is_some_and(|owner| owner != from.peer.key()) {
+            return Step::refuse(ErrorCode::Forbidden);
+        }
+        if self.disk_full {
+            return Step::refuse(ErrorCode::Quota);
+        }
         match self.check_published(&from.peer, &request, now.wall) {
             Ok((not_after, ids)) => {
                 let stage = PublishStage::Read;

@@ -7,7 +7,7 @@ use waypost_sremp::{
     KemKey, Message,
     message::{FetchPrekeys, Prekeys, PublishPrekeys, SignedBundle, SignedOneTime},
     prekeys::OneTimeData,
-    relay::{DepotLimits, Policy},
+    relay::{DepotLimits, Input, Policy},
     x25519::PublicKey,
 };
 
@@ -135,4 +135,23 @@ fn publishes_and_fetches_again_when_another_process_was_faster() {
         }
     }
     assert!(alice.id() != bob.id());
+}
+
+/// Identities cost nothing, so what each may publish bounds nothing by itself.
+#[test]
+fn takes_no_prekeys_on_a_full_disk_and_at_a_persons_own_relay_only_the_owners() {
+    let (mut alice, mut bob) = (Person::new("Alice", 1), Person::new("Bob", 2));
+    let mut world = World::new(Policy { owner: Some(bob.id()), ..Policy::default() }, DepotLimits::default());
+    world.join(1, &alice, false);
+    world.join(2, &bob, false);
+    let publish = |person: &mut Person| {
+        let bundle = person.prekeys(false, at(0)).bundle;
+        PublishPrekeys { bundle, one_time: Vec::new() }
+    };
+    let (of_alice, of_bob) = (publish(&mut alice), publish(&mut bob));
+    assert_eq!(code(&world.answer(1, of_alice)), (21, false));
+    world.take(Input::DiskFull(true));
+    assert_eq!(code(&world.answer(2, of_bob.clone())), (22, false));
+    world.take(Input::DiskFull(false));
+    assert_eq!(left(&world.answer(2, of_bob)), 0);
 }
