@@ -106,6 +106,8 @@ impl<M: Mailbox> Rendezvous<M> {
     /// Works until it is stopped.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut news = Vec::new();
+        // Figures are there before the first client is.
+        self.figures.send_modify(|figures| figures.rendezvous = Some(self.registry.counts().clone()));
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
