@@ -10,6 +10,7 @@
 
 mod client;
 mod hostile;
+mod memory;
 mod rendezvous;
 mod servers;
 mod slow;

@@ -6,12 +6,13 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use waypost_core::ContactId;
-use waypost_server::{Config, Data, Role, Server};
+use waypost_server::{Config, Data, Facts, Role, RoleFacts, Server};
 use waypost_sremp::rendezvous::ServerUri;
 
 /// A running server and its folder.
 pub(crate) struct Running {
     server: Option<Server>,
+    facts: Facts,
     _folder: TempDir,
 }
 
@@ -31,33 +32,39 @@ impl Running {
         let data = Data::open(folder.path()).unwrap();
         let roles = BTreeSet::from([Role::Relay, Role::Rendezvous]);
         let server = Server::start(&config, &roles, &data).await.unwrap();
-        Self { server: Some(server), _folder: folder }
+        Self { facts: server.facts().clone(), server: Some(server), _folder: folder }
     }
 
-    fn server(&self) -> &Server {
-        self.server.as_ref().unwrap()
+    /// A relay in another process.
+    pub(crate) fn elsewhere(relay: RoleFacts) -> Self {
+        let facts = Facts { relay: Some(relay), ..Facts::default() };
+        Self { server: None, facts, _folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn relay_facts(&self) -> &RoleFacts {
+        self.facts.relay.as_ref().unwrap()
     }
 
     pub(crate) fn relay(&self) -> SocketAddr {
-        self.server().facts().relay.as_ref().unwrap().listening[0]
+        self.relay_facts().listening[0]
     }
 
     pub(crate) fn relay_id(&self) -> ContactId {
-        let address = &self.server().facts().relay.as_ref().unwrap().address;
+        let address = &self.relay_facts().address;
         address.rsplit("k=").next().unwrap().parse().unwrap()
     }
 
     pub(crate) fn rendezvous(&self) -> ServerUri {
-        self.server().facts().rendezvous.as_ref().unwrap().address.parse().unwrap()
+        self.facts.rendezvous.as_ref().unwrap().address.parse().unwrap()
     }
 
     pub(crate) fn rendezvous_at(&self) -> SocketAddr {
-        self.server().facts().rendezvous.as_ref().unwrap().listening[0]
+        self.facts.rendezvous.as_ref().unwrap().listening[0]
     }
 
     /// One of the figures for the operator, by its name without `waypost_`; 0 as long as it is not there.
     pub(crate) async fn figure(&self, name: &str) -> u64 {
-        let at = self.server().facts().metrics.unwrap();
+        let at = self.facts.metrics.unwrap();
         let mut stream = TcpStream::connect(at).await.unwrap();
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
