@@ -13,8 +13,8 @@ use waypost_sremp::Message;
 use waypost_sremp::message::{ChunkHeader, ChunkedMessage, Ping};
 use waypost_sremp::msgpack::Blob;
 
-/// What the crowd may cost above an idle relay (54 MiB were measured): the driver's bounds (inbox, chunks, answers), 2 MiB of requests
-/// under way for each of its 30 registered members, and what waits behind them.
+/// What the crowd may cost above an idle relay, 54 MiB when it was measured: the driver's bounds (inbox, chunks,
+/// answers), 2 MiB of requests under way for each of 30 registered members, and what waits behind them.
 const ALLOWED: u64 = 192 << 20;
 /// Set in the process that is attacked.
 const VICTIM: &str = "WAYPOST_TEST_VICTIM";
