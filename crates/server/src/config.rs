@@ -87,6 +87,8 @@ pub struct Relay {
     pub rate_store: u32,
     /// Times one client may ask for letters a minute.
     pub rate_retrieve: u32,
+    /// How full the disk may be, in percent, before nothing is stored any more.
+    pub disk_percent: u8,
 }
 
 /// Who may be a client.
@@ -121,6 +123,7 @@ impl Default for Relay {
             sender_messages: policy.sender_messages,
             rate_store: policy.rate_store,
             rate_retrieve: policy.rate_retrieve,
+            disk_percent: 85,
         }
     }
 }

@@ -32,8 +32,6 @@ const BACKLOG: usize = 256;
 const BACKLOG_BYTES: usize = 1 << 20;
 /// The same of all connections together. Who keeps to the 32 has none, and is not touched by this.
 const BACKLOG_OF_ALL: usize = 64 << 20;
-/// How full the disk may be, in percent. Profile, Relay: then nothing is stored any more.
-const DISK_FULL: u8 = 85;
 /// Between two looks at the disk.
 const DISK: Duration = Duration::from_secs(5);
 
@@ -44,6 +42,8 @@ pub(crate) struct Relay<M> {
     news: mpsc::Receiver<DriverEvent>,
     storage: Storage<M>,
     mailbox: Arc<M>,
+    /// How full the disk may be. Profile, Relay: at 85 % nothing is stored any more.
+    disk_percent: u8,
     watcher: Watcher,
     clock: Clock,
     /// Peers whose identity is verified and who are not connected yet.
@@ -92,6 +92,7 @@ impl<M: Mailbox> Relay<M> {
             storage: Storage::new(mailbox.clone()),
             watcher: mailbox.watcher(),
             mailbox,
+            disk_percent: config.disk_percent,
             clock: Clock::start(),
             identified: HashMap::new(),
             waiting: HashMap::new(),
@@ -237,7 +238,7 @@ impl<M: Mailbox> Relay<M> {
 
     async fn look_at_disk(&mut self) {
         let disk = self.mailbox.size().await.ok().and_then(|size| size.disk);
-        let is_full = disk.is_some_and(|disk| disk.used_percent() >= DISK_FULL);
+        let is_full = disk.is_some_and(|disk| disk.used_percent() >= self.disk_percent);
         self.handle(Input::DiskFull(is_full));
     }
 

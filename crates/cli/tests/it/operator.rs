@@ -43,7 +43,7 @@ pub(crate) fn relay_without_rates() -> String {
     let at = own_address();
     let figures = SocketAddr::new(at.ip(), at.port() + 1);
     format!(
-        "roles = [\"relay\"]\n[relay]\nlisten = [\"{at}\"]\nconnections_per_host = 1000\n\
+        "roles = [\"relay\"]\n[relay]\ndisk_percent = 100\nlisten = [\"{at}\"]\nconnections_per_host = 1000\n\
          quota_bytes = 1000000000\nquota_messages = 1000000\nsender_bytes = 1000000000\nsender_messages = 1000000\n\
          rate_store = 1000000\nrate_retrieve = 1000000\n[metrics]\nlisten = \"{figures}\"\n"
     )

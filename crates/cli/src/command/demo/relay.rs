@@ -14,13 +14,14 @@ use tokio::time::timeout;
 use waypost_core::ErrorKind;
 
 /// What the demo asks of a relay in a minute, the defaults forbid: they allow one sender 60 letters a
-/// minute and 100 that wait.
+/// minute and 100 that wait. And the machine that shows it may have a full disk.
 const SETTINGS: &str = "\
 [relay]
 listen = [\"127.0.0.1:0\"]
 sender_messages = 10000
 rate_store = 100000
 rate_retrieve = 10000
+disk_percent = 100
 ";
 
 /// A relay of the demo.
