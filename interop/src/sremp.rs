@@ -117,7 +117,8 @@ impl Speak {
     /// A relay on a free port of loopback, with these settings.
     #[must_use]
     pub fn relay(&self, settings: &[&str]) -> Command {
-        let mut command = self.command("sremp-relay", &["listen", "127.0.0.1:0"]);
+        // The machine's disk may be as full as it likes.
+        let mut command = self.command("sremp-relay", &["listen", "127.0.0.1:0", "--set", "disk_percent=100"]);
         for setting in settings {
             command.args(["--set", setting]);
         }
