@@ -108,7 +108,7 @@ impl Away {
     }
 
     pub(super) fn rows(&self, table: &mut Table) {
-        heading(table, "Letters while Bob is off, by a relay");
+        heading(table, "Letters while Bob is off");
         table.row(["  Left at the relay".into(), format!("{} in {:.1} s", self.sent, self.stored_ms / 1000.0)]);
         let killed = format!("after half of them, gone for {:.0} ms", self.relay_gone_ms);
         table.row(["  Relay killed".into(), killed]);

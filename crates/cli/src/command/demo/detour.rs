@@ -132,9 +132,12 @@ impl Detour {
     }
 
     pub(super) fn rows(&self, table: &mut Table) {
-        heading(table, "Letters while the direct way is blocked");
+        heading(table, "Direct way blocked");
         let times = format!("first {:.0} ms, slowest {:.0} ms", self.first_ms, self.slowest_ms);
-        table.row(["  By the relay".into(), format!("{}, {times} (limit {} s)", self.by_relay, LONGEST.as_secs())]);
+        table.row([
+            "  Letters by the relay".into(),
+            format!("{}, {times} (limit {} s)", self.by_relay, LONGEST.as_secs()),
+        ]);
         let again = if self.direct_again { "used again after" } else { "NOT used, though there after" };
         let again = format!("{again} {:.1} s", self.direct_again_ms / 1000.0);
         table.row(["  Direct way, once free".into(), again]);

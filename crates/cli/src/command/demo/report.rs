@@ -112,7 +112,7 @@ impl Report {
         ];
         let protection: Vec<&str> = protection.into_iter().filter_map(|(is, name)| is.then_some(name)).collect();
         let mut table = Table::plain();
-        heading(&mut table, "Letters in bulk, directly");
+        heading(&mut table, "Letters in bulk");
         table.row(["  Sent".into(), format!("{}, both nodes killed meanwhile", self.sent)]);
         table.row(["  Delivered exactly once".into(), self.delivered_once.to_string()]);
         table.row(["  Lost, shown twice".into(), format!("{}, {}", self.lost, self.shown_twice)]);
