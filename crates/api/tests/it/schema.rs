@@ -135,6 +135,8 @@ async fn every_method_takes_and_gives_what_the_document_says() {
     api.ask(&mut to_alice, "servers.add", json!({ "server": server })).await;
     let servers = api.ask(&mut to_alice, "servers.list", json!({})).await;
     assert_eq!((&servers[0]["server"], &servers[0]["published"]), (&json!(server), &json!(false)));
+    let suggested = api.ask(&mut to_alice, "servers.suggested", json!({})).await;
+    assert_eq!(suggested, json!([]), "nobody was asked");
     let test = api.ask(&mut to_alice, "servers.test", json!({ "server": "127.0.0.1:1" })).await;
     assert_eq!(test["works"], false);
     api.ask(&mut to_alice, "servers.remove", json!({ "server": server })).await;

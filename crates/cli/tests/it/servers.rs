@@ -133,6 +133,7 @@ async fn both_roles_serve_from_a_fresh_folder_and_are_added_tested_and_removed()
     let list = alice.ok(&["server", "list"]).await;
     assert!(list.contains(&relay) && list.contains(&rendezvous), "{list}");
     assert_eq!(list.lines().filter(|line| line.contains(" ready ")).count(), 2, "{list}");
+    assert!(alice.ok(&["server", "list", "--suggested"]).await.contains("named no others"));
     let doctor = alice.ok(&["doctor"]).await;
     assert!(doctor.contains(place(&relay)) && doctor.contains(place(&rendezvous)), "{doctor}");
     let netcheck = alice.json(&["netcheck"]).await;
