@@ -18,8 +18,8 @@ use waypost_api::Client;
 use waypost_core::{Body, ErrorKind, LetterId};
 use waypost_node::Method;
 use waypost_node::method::{
-    AddServer, ContactParams, ContactRef, ContactsShow, Entry, HistoryParams, LetterParams, LettersHistory,
-    LettersSend, LettersTrace, NodePing, NodeStop, Nothing, PingParams, SendLetter, ServersAdd, ServersList,
+    AddServer, ContactRef, Entry, HistoryParams, LetterParams, LettersHistory, LettersSend, LettersTrace, NodePing,
+    NodeStop, Nothing, PingParams, SendLetter, ServersAdd, ServersList,
 };
 
 /// Between two looks at how something is.
@@ -168,12 +168,6 @@ impl Player {
     pub(super) async fn path_to(&self, whom: &str) -> Result<String, Failure> {
         let params = PingParams { contact: ContactRef(whom.to_owned()), timeout_ms: None };
         Ok(self.call::<NodePing>(params).await?.path)
-    }
-
-    /// Whether a connection to a contact stands.
-    pub(super) async fn is_connected_to(&self, whom: &str) -> Result<bool, Failure> {
-        let params = ContactParams { contact: ContactRef(whom.to_owned()) };
-        Ok(self.call::<ContactsShow>(params).await?.online)
     }
 
     /// Whether a letter was at a relay on its way.
