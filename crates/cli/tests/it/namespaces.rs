@@ -80,7 +80,9 @@ async fn person(name: &'static str, namespace: &str, host: &str) -> Person {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_who_cannot_reach_each_other_talk_by_a_relay_and_directly_as_soon_as_they_can() {
     let networks = Networks::new();
-    let settings = format!("roles = [\"relay\"]\nadvertise = \"{RELAY}\"\n[relay]\ndisk_percent = 100\nlisten = [\"0.0.0.0:7310\"]\n");
+    let settings = format!(
+        "roles = [\"relay\"]\nadvertise = \"{RELAY}\"\n[relay]\ndisk_percent = 100\nlisten = [\"0.0.0.0:7310\"]\n"
+    );
     let operator = Operator::within(&networks.relay, &settings);
     let serving = operator.serve().await;
     let relay = address(&serving, "relay");

@@ -41,7 +41,8 @@ impl Operator {
     fn args(&self, listen: &Value, roles: &[&str], relay: &str) -> Vec<String> {
         let config = self.0.path().join("server.toml");
         let rendezvous = "[rendezvous]\nlisten = [\"127.0.0.1:0\"]";
-        std::fs::write(&config, format!("[relay]\ndisk_percent = 100\nlisten = [{listen}]\n{relay}\n{rendezvous}\n")).unwrap();
+        std::fs::write(&config, format!("[relay]\ndisk_percent = 100\nlisten = [{listen}]\n{relay}\n{rendezvous}\n"))
+            .unwrap();
         let (config, data) = (config.display().to_string(), self.data().display().to_string());
         let options = ["--config", &config, "--data", &data, "--advertise", "127.0.0.1"];
         roles.iter().chain(&options).map(|&arg| arg.to_owned()).collect()
