@@ -8,6 +8,8 @@ use waypost_sremp::Message;
 
 /// What an event costs beside its message's bytes.
 const EVENT: usize = 512;
+/// What an item of a batch costs beside its blob.
+const ITEM: usize = 200;
 
 /// Where tasks leave their news. An event counts until the engine drops it, so that what it took out
 /// and has not acted on yet is bounded too.
@@ -91,6 +93,12 @@ impl Inbox {
     fn cost(&self, message: &Message) -> u32 {
         let bytes = match message {
             Message::DirectMessage(direct) => direct.encrypted_blob.len(),
+            // What counts is the blob; to encode it once more only to know its length would cost a copy of each.
+            Message::StoreMessage(store) => store.encrypted_blob.len(),
+            Message::MessageBatch(batch) => {
+                batch.messages.iter().map(|message| message.encrypted_blob.len() + ITEM).sum::<usize>()
+                    + batch.confirmations.iter().flatten().count() * ITEM
+            }
             Message::DeliveryConfirmation(_) | Message::FetchPrekeys(_) | Message::Error(_) => 0,
             other => other.encode().len(),
         };
@@ -101,11 +109,36 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use waypost_sremp::{LinkId, message::DirectMessage, msgpack::Blob};
+    use waypost_core::Wall;
+    use waypost_sremp::{
+        LinkId,
+        ed25519::SigningKey,
+        message::{DirectMessage, MessageBatch, StoreMessage, StoredMessage},
+        msgpack::Blob,
+    };
 
     fn event(length: usize) -> DriverEvent {
         let message = DirectMessage { message_id: 1, encrypted_blob: Blob(vec![0; length]) }.into();
         DriverEvent::Message { link: LinkId(1), message, held: Held::default() }
+    }
+
+    #[test]
+    fn a_letter_for_the_relay_counts_no_less_than_its_blob() {
+        let inbox = Inbox::new(mpsc::channel(1).0, 1 << 20);
+        let key = SigningKey::from_bytes(&[1; 32]);
+        let store = StoreMessage::signed(&key.public(), &key, key.public(), 1, vec![0; 9000]);
+        let item = StoredMessage {
+            message_id: 1,
+            sender: key.public(),
+            timestamp: Wall::default(),
+            encrypted_blob: Blob(vec![0; 9000]),
+            seq: None,
+        };
+        let batch = MessageBatch { messages: vec![item; 3], has_more: false, next: None, confirmations: None };
+        for message in [Message::from(store), batch.into()] {
+            let (cost, length) = (inbox.cost(&message) as usize, message.encode().len());
+            assert!((length..=length + EVENT + 3 * ITEM).contains(&cost), "{cost} for {length}");
+        }
     }
 
     #[tokio::test]
