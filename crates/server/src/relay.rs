@@ -136,12 +136,14 @@ impl<M: Mailbox> Relay<M> {
             while let Some(done) = self.storage.ready() {
                 self.done(done);
             }
+            self.feed_all();
             self.figures.send_modify(|figures| figures.relay = Some(self.depot.counts().clone()));
         }
         // What was asked is answered before the connections close.
         while !self.storage.is_idle() {
             let done = self.storage.next().await;
             self.done(done);
+            self.feed_all();
         }
         self.driver.stop().await;
     }
@@ -228,8 +230,14 @@ impl<M: Mailbox> Relay<M> {
             Some(answers) => Input::Mailbox(id, answers),
             None => Input::MailboxFault(id),
         });
-        let held: Vec<LinkId> = self.waiting.keys().copied().collect();
-        held.into_iter().for_each(|link| self.feed(link));
+    }
+
+    /// Gives the depot what waits on all connections. A commit answers many requests: once for all of them.
+    fn feed_all(&mut self) {
+        if !self.waiting.is_empty() {
+            let held: Vec<LinkId> = self.waiting.keys().copied().collect();
+            held.into_iter().for_each(|link| self.feed(link));
+        }
     }
 
     fn hint(&mut self, mailbox: MailboxId) {
