@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use waypost_core::ContactId;
 use waypost_sremp::relay::{Access, Policy, TokenHash};
+use waypost_sremp::rendezvous::RegistryLimits;
 
 /// The text that `waypost serve --print-config` prints: every setting with its meaning.
 pub const TEMPLATE: &str = include_str!("../waypost-server.toml");
@@ -175,6 +176,8 @@ pub struct Rendezvous {
     pub connections_per_host: usize,
     /// Connections in all.
     pub connections: usize,
+    /// Times one address may ask for somebody a minute.
+    pub rate_lookup: u32,
     /// Servers that are named to clients who ask for others, as `sremp-rdv://` addresses.
     pub servers: Vec<String>,
     /// Dial each endpoint once before it is published (profile, Rendezvous: may; off by default).
@@ -189,6 +192,7 @@ impl Default for Rendezvous {
             key: PathBuf::new(),
             connections_per_host: 20,
             connections: 10_000,
+            rate_lookup: RegistryLimits::default().lookups,
             servers: Vec::new(),
             probe: false,
         }

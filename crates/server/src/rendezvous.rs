@@ -73,7 +73,11 @@ impl<M: Mailbox> Rendezvous<M> {
         let server = RendezvousServer::start(server_config, news_out).await?;
         let servers = config.servers.iter().map(|text| suggestion(text)).collect::<Result<_, _>>()?;
         let policy = RegistryPolicy { servers, dials_back: config.probe };
-        let limits = RegistryLimits { connections: config.connections, ..RegistryLimits::default() };
+        let limits = RegistryLimits {
+            connections: config.connections,
+            lookups: config.rate_lookup,
+            ..RegistryLimits::default()
+        };
         Ok(Self {
             registry: Registry::new(id, policy, limits, RegistryTiming::default()),
             server,
