@@ -248,8 +248,7 @@ impl Depot {
         }
         let name = message.known_name().filter(|_| is_request(&message));
         self.counts.note_request(name.unwrap_or("other"));
-        // Nothing that is stored depends on what is stored beside it.
-        let overlaps = matches!(message, Message::StoreMessage(_));
+        let overlaps = overlaps(&message);
         let template = ErrorMessage::new(ErrorCode::Internal).answering(&message);
         self.docket.take(link, message, overlaps, template);
         self.run(now, link);
@@ -337,6 +336,17 @@ impl Depot {
             self.counts.note_answer(&ErrorMessage::new(code).into());
         }
         self.out.push_back(Output::Judged(link, verdict));
+    }
+}
+
+/// Whether a request may run beside others: none of these depends on what is stored or removed beside it, and
+/// the engine takes them in order. Alone, each would wait for a sync of the disk of its own. A confirmation that
+/// leaves the sender out is read first whose it is, so it sees what those before it did.
+const fn overlaps(message: &Message) -> bool {
+    match message {
+        Message::StoreMessage(_) | Message::DiscardMessage(_) => true,
+        Message::DeliveryConfirmation(confirmation) => confirmation.sender.is_some(),
+        _ => false,
     }
 }
 

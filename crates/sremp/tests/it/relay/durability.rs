@@ -1,10 +1,10 @@
 //! SR-8.2a, SR-8.2b, SR-8.2d: what is said to be stored is, and a storage that fails hurts nobody else.
 
-use super::clients::{World, code, register, retrieve, seqs, store};
+use super::clients::{World, code, confirmation, register, retrieve, seqs, store};
 use crate::people::Person;
 use waypost_sremp::{
     LinkId, Message,
-    message::{FetchPrekeys, Ping, StoreResponse},
+    message::{DeliveryConfirmation, DiscardMessage, FetchPrekeys, Ping, StoreResponse},
     relay::{DepotLimits, Policy},
 };
 
@@ -51,6 +51,38 @@ fn says_nothing_is_stored_before_it_is() {
     links.sort_unstable();
     assert_eq!(links, [1, 2, 2]);
     assert!(rest.iter().any(|(_, message)| matches!(message, Message::Error(error) if error.code == 33)));
+}
+
+/// SR-8.2d: what is confirmed one after another can be committed together; what reads sees all of it.
+#[test]
+fn confirmations_do_not_wait_for_each_other() {
+    let (alice, bob) = people();
+    let mut world = World::new(Policy::default(), DepotLimits::default());
+    world.join(1, &alice, false);
+    world.join(2, &bob, false);
+    for id in 1..=4 {
+        world.store(1, &alice, &bob, id, &[1]).unwrap();
+    }
+    world.commits = false;
+    let now = world.now;
+    let nameless = DeliveryConfirmation { sender: None, ..confirmation(&bob, &alice, 4, now) };
+    for id in [1, 2] {
+        assert!(world.ask(2, confirmation(&bob, &alice, id, now)).is_empty());
+    }
+    world.ask(2, DiscardMessage { message_id: 3, sender: alice.id() });
+    assert_eq!(world.waiting.len(), 3);
+    world.ask(2, nameless);
+    world.ask(2, retrieve(&bob, 0));
+    assert_eq!(world.waiting.len(), 3, "whose the fourth is must be read, and only then what is left");
+    // In whatever order they become durable.
+    for place in [2, 0, 0] {
+        assert!(world.finish(place, true).is_empty());
+    }
+    world.commits = true;
+    let answers = world.finish(0, true);
+    let [(LinkId(2), Message::MessageBatch(batch))] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!(seqs(batch), [0u64; 0]);
+    assert_eq!(world.depot().counts().delivered, 3);
 }
 
 /// SR-8.2b, SR-8.2c: seq counters, stamps and triples persist.
