@@ -5,8 +5,10 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
+mod binary;
 mod machine;
 mod measure;
+mod relay;
 mod report;
 mod sremp;
 
@@ -29,12 +31,15 @@ struct Arguments {
 enum Benchmark {
     /// SREMP: handshakes, transport, ratchet, letters through two nodes, and the program itself
     Sremp(sremp::Options),
+    /// Relay and rendezvous server: letters stored and delivered, connections, restarts, lookups
+    Relay(relay::Options),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let report = match arguments.benchmark {
         Benchmark::Sremp(options) => sremp::run(&options),
+        Benchmark::Relay(options) => relay::run(&options),
     };
     let printed = report.and_then(|report| {
         println!("{}", if arguments.json { report.to_json()? } else { report.to_text() });

@@ -28,6 +28,8 @@ type Need = (&'static str, &'static str);
 const BUILD: [Need; 4] = [("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("perl", "perl")];
 /// For tests between networks of their own.
 const NETWORKS: [Need; 1] = [("ip", "iproute2")];
+/// Servers that the relay is measured beside.
+const SERVERS: [Need; 2] = [("mosquitto", "mosquitto"), ("prosody", "prosody")];
 /// For the independent peers.
 const PEERS: [Need; 1] = [("python3", "python3")];
 
@@ -74,6 +76,15 @@ pub(crate) fn peers(workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     apt(&["python3-venv"])
+}
+
+/// What a benchmark measures beside; it goes on without what is missing, and says so.
+pub(crate) fn benchmark(arguments: &[String]) {
+    if arguments.first().is_some_and(|name| name == "relay")
+        && let Err(error) = debian(&SERVERS)
+    {
+        eprintln!("warning: {error:#}");
+    }
 }
 
 /// Installs the packages of the needs that the machine lacks.

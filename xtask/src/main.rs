@@ -89,6 +89,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Storm(options) => return storm::run(&workspace, &options),
         Task::Fuzz(options) => return fuzz::run(&workspace, &options),
         Task::Bench { arguments } => {
+            install::benchmark(&arguments);
             let mut bench = workspace.cargo(["run", "--release", "--package", "waypost-bench", "--"]);
             return process::succeeds(bench.args(arguments));
         }

@@ -4,6 +4,7 @@ mod daemon;
 
 use super::letters::{Person, call, text, until};
 use crate::{
+    binary,
     measure::{as_f64, median},
     progress,
     report::{Aim, Row},
@@ -13,7 +14,7 @@ use daemon::Daemon;
 use serde_json::{Value, json};
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 use waypost_api::Client;
@@ -28,10 +29,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 pub(super) fn rows(folder: &Path, binary: Option<&Path>, notes: &mut Vec<String>) -> Result<Vec<Row>> {
     const GROUP: &str = "the program, a folder without passphrase";
-    let binary = match binary {
-        Some(binary) => binary.to_owned(),
-        None => build()?,
-    };
+    let binary = binary::given_or_built(binary)?;
     progress("the program: starts and memory");
     let life = tokio::runtime::Runtime::new()?.block_on(run(folder, &binary))?;
     let mut rows = vec![
@@ -47,21 +45,6 @@ pub(super) fn rows(folder: &Path, binary: Option<&Path>, notes: &mut Vec<String>
         Err(error) => notes.push(format!("the program could not be stripped: {error:#}")),
     }
     Ok(rows)
-}
-
-/// Builds the program for release as its users do: by itself, so that nothing of this crate changes it.
-fn build() -> Result<PathBuf> {
-    progress("building the program");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--release", "--package", "waypost"]).stdout(Stdio::null());
-    build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    ensure!(build.status()?.success(), "the program does not build; give one with --binary FILE");
-    let this = std::env::current_exe()?;
-    let target = this.ancestors().nth(2).context("this program is in no build folder")?;
-    let binary = target.join("release/waypost");
-    ensure!(binary.is_file(), "no program at {}; give one with --binary FILE", binary.display());
-    Ok(binary)
 }
 
 fn stripped(folder: &Path, binary: &Path) -> Result<u64> {
