@@ -228,8 +228,8 @@ impl Client {
             Session::None => due.max(self.not_before),
             _ => due,
         });
-        // While there is a connection in the making, its end is what comes next.
-        let due = due.filter(|_| !matches!(self.session, Session::Connecting));
+        // While a connection is in the making or at its end, the word of the shell is what comes next.
+        let due = due.filter(|_| !matches!(self.session, Session::Connecting | Session::Closing));
         let session = match &self.session {
             Session::Open(open) => Some(open.deadline(&self.timing)),
             _ => None,

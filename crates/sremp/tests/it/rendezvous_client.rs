@@ -103,6 +103,8 @@ struct World {
     commits: bool,
     server: Server,
     is_connected: bool,
+    /// Connections take their time to close.
+    closes_late: bool,
     now: Now,
     rng: ChaCha8Rng,
     events: Vec<Event>,
@@ -122,6 +124,7 @@ impl World {
             commits: true,
             server: Server::new(others),
             is_connected: false,
+            closes_late: false,
             now,
             rng: ChaCha8Rng::seed_from_u64(3),
             events: Vec::new(),
@@ -152,7 +155,9 @@ impl World {
                 }
                 Output::Close => {
                     self.is_connected = false;
-                    self.input(Input::Closed);
+                    if !self.closes_late {
+                        self.input(Input::Closed);
+                    }
                 }
                 Output::Save(id, changes) => {
                     self.records.apply(changes);
@@ -282,6 +287,20 @@ fn leaves_when_the_user_wants_it() {
     world.input(Input::Withdraw);
     assert!(matches!(&world.take_events()[..], [Event::Offline { .. }, Event::Left { confirmed: false }]));
     assert_eq!(world.client.poll_timeout(), None);
+}
+
+#[test]
+fn asks_for_no_tick_while_a_connection_it_ended_is_not_gone() {
+    let (mut world, alice) = (World::new(), Person::new("Alice", 1));
+    world.closes_late = true;
+    world.server.lie = Some(Message::Unknown { name: "NEWS".into() });
+    world.publish(&alice, "192.0.2.7");
+    assert!(matches!(&world.take_events()[..], [Event::Offline { fault: Some(_), .. }]));
+    assert_eq!(world.client.poll_timeout(), None);
+    world.closes_late = false;
+    world.input(Input::Closed);
+    world.pass(Duration::from_secs(2));
+    assert!(matches!(&world.take_events()[..], [Event::Registered { .. }]));
 }
 
 /// SR-7.1e
