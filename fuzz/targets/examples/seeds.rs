@@ -20,7 +20,7 @@ use waypost_fuzz_targets::{
     node, peer,
     people::{self, Person},
     ratchet::conversation,
-    relay, rendezvous,
+    relay, relay_client, rendezvous, rendezvous_client,
     sremp::SIGNER,
     vault,
 };
@@ -33,7 +33,8 @@ use waypost_sremp::{
     endpoint::Endpoint,
     message::{
         DeliveryConfirmation, DirectMessage, DiscardMessage, ErrorMessage, FetchPrekeys, ListServersRequest,
-        LookupRequest, Ping, RegisterRequest, RelayCapabilities, RelayRegister, RetrieveMessages, StoreMessage,
+        ListServersResponse, LookupRequest, LookupResponse, Ping, RegisterRequest, RegisterResponse, RelayCapabilities,
+        RelayRegister, RetrieveMessages, ServerAddress, StoreMessage,
     },
     noise::{Initiator, NoiseKeys, Responder},
     probe,
@@ -58,7 +59,11 @@ fn main() {
     vaults();
     let contents = contents();
     accounts(&contents);
+    for (number, seed) in relay_client::seeds(&contents).unwrap().iter().enumerate() {
+        keep("relay_client", &number.to_string(), seed);
+    }
     servers();
+    server_uris();
     cards();
     for (number, method) in descriptions().iter().enumerate() {
         keep("call", &number.to_string(), format!("{}\n{{}}", method.name).as_bytes());
@@ -305,6 +310,46 @@ fn servers() {
     for (number, seed) in rendezvous::seeds(&messages).unwrap().iter().enumerate() {
         keep("rendezvous", &number.to_string(), seed);
     }
+    rendezvous_answers();
+}
+
+/// What a rendezvous server may say at any time.
+fn rendezvous_answers() {
+    let (timestamp, host) = (people::NOW, "rdv.example".to_owned());
+    let other = ServerAddress { host, port: 4455, name: Some("Another".into()), spki: Some([6; 32]) };
+    let messages = [
+        RegisterResponse {
+            success: true,
+            expires_at: timestamp,
+            renewal_interval: 300,
+            error_message: None,
+            error_code: None,
+        }
+        .into(),
+        LookupResponse { peers: Vec::new(), error_message: None, error_code: Some(33), next: None }.into(),
+        ListServersResponse { servers: vec![other], timestamp }.into(),
+        ErrorMessage::new(ErrorCode::Rate).retry_after(9).into(),
+        Message::Unknown { name: "NEWS".to_owned() },
+    ];
+    for (number, seed) in rendezvous_client::seeds(&messages).unwrap().iter().enumerate() {
+        keep("rendezvous_client", &number.to_string(), seed);
+    }
+}
+
+/// Servers in the form of their addresses.
+fn server_uris() {
+    let key = "0b".repeat(32);
+    let pin = "spki=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    for (name, text) in [
+        ("relay", format!("sremp-relay://relay.example:7310?k={key}")),
+        ("relay-pinned", format!("sremp-relay://[2001:db8::1]:7310?k={key}&n={key}&t=00ff")),
+        ("relay-address", format!("192.0.2.1:1?k={key}")),
+        ("rendezvous", "sremp-rdv://rdv.example:4455".to_owned()),
+        ("rendezvous-pinned", format!("sremp-rdv://[2001:db8::5]:1?{pin}")),
+    ] {
+        keep("server_uri", name, text.as_bytes());
+    }
+    keep("address", "relay", format!("sremp-relay://relay.example:7310?k={key}").as_bytes());
 }
 
 /// A link, and the signed part alone.

@@ -16,7 +16,9 @@ pub mod peer;
 pub mod people;
 pub mod ratchet;
 pub mod relay;
+pub mod relay_client;
 pub mod rendezvous;
+pub mod rendezvous_client;
 pub mod sremp;
 pub mod vault;
 pub mod vocabulary;
@@ -24,11 +26,13 @@ pub mod vocabulary;
 pub use account::account;
 pub use connection::{chunks, frames, handshake};
 pub use keyring::{keyring, sealed_file};
-pub use node::{call, card};
+pub use node::{call, card, server_uri};
 pub use peer::{connection, listener};
 pub use ratchet::{padding, ratchet_blob};
 pub use relay::relay;
+pub use relay_client::relay_client;
 pub use rendezvous::rendezvous;
+pub use rendezvous_client::rendezvous_client;
 pub use sremp::{content, endpoint, identity, invitation, message, trust_row};
 pub use vault::{initial_message, prekeys, sealed_blob, vault_records};
 pub use vocabulary::address;
@@ -58,9 +62,12 @@ pub const TARGETS: &[Target] = &[
     ("prekeys", prekeys),
     ("ratchet_blob", ratchet_blob),
     ("relay", relay),
+    ("relay_client", relay_client),
     ("rendezvous", rendezvous),
+    ("rendezvous_client", rendezvous_client),
     ("sealed_blob", sealed_blob),
     ("sealed_file", sealed_file),
+    ("server_uri", server_uri),
     ("trust_row", trust_row),
     ("vault_records", vault_records),
 ];

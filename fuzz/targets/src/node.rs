@@ -1,8 +1,9 @@
 //! Decoders of `waypost-node`: what people paste and programs ask.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use waypost_node::{Call, card};
-use waypost_sremp::ed25519::SigningKey;
+use waypost_core::RelayAddress;
+use waypost_node::{Call, card, servers::Uri};
+use waypost_sremp::{ed25519::SigningKey, rendezvous::ServerUri};
 
 /// Who signs the cards of the target, so that the fuzzer gets behind the signature.
 pub const SIGNER: [u8; 32] = [8; 32];
@@ -35,5 +36,22 @@ pub fn call(data: &[u8]) {
         && let Ok(call) = Call::parse(name, params)
     {
         assert_eq!(call.name(), name);
+    }
+}
+
+/// Servers as a person pastes them: what is read, reads back the same from what it shows, with and without what
+/// the kind of server adds to its address.
+pub fn server_uri(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    if let Ok(uri) = text.parse::<Uri>() {
+        assert_eq!(uri.to_string().parse::<Uri>().ok(), Some(uri));
+    }
+    // One text each.
+    if let Ok(server) = text.parse::<ServerUri>() {
+        assert_eq!(server.to_string(), text);
+    }
+    if let Ok(relay) = text.parse::<RelayAddress>() {
+        assert_ne!(relay.at.port, 0);
+        assert_eq!(relay.to_string().parse::<RelayAddress>().as_ref(), Ok(&relay));
     }
 }
