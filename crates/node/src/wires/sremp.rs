@@ -250,7 +250,8 @@ impl Sremp {
 
     /// A connection between two people is ready.
     fn linked(&mut self, turn: &mut Turn<'_>, link: LinkId, peer: ContactId, we_dialled: bool) -> Result<(), Error> {
-        if let Some(address) = self.ways.ready(turn.now.mono, turn.rng, link, peer) {
+        let own = self.account.id();
+        if let Some(address) = self.ways.ready(turn.now.mono, turn.rng, link, peer, own) {
             let address = Address::Sremp(self.names.origin(address));
             self.events.push_back(WireEvent::Reached { peer, address });
         }

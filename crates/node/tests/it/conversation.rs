@@ -213,3 +213,30 @@ fn a_letter_too_long_for_somebody_who_has_not_accepted_us_fails_and_the_next_one
     let requests = people.call(a, "contacts.requests", Value::Null);
     assert_eq!((&requests[0]["letters"], &requests[0]["preview"]), (&json!(1), &json!("short")));
 }
+
+/// Profile, Selection: two connections of one pair, completed at once.
+#[test]
+fn two_who_dial_each_other_at_once_end_with_one_connection() {
+    for seed in 100..130 {
+        let mut people = pair(seed);
+        let [a, b] = people.nodes[..] else { panic!() };
+        let (a_id, b_id) = (people.id(a), people.id(b));
+        let cut = people.world.partition(&[a], &[b]);
+        people.run(Duration::from_secs(120));
+        people.world.heal(cut);
+        let text = json!({"kind": "text", "text": "at once"});
+        people.ask(a, "letters.send", json!({"to": b_id, "body": text}));
+        people.ask(b, "letters.send", json!({"to": a_id, "body": text}));
+        people.run(Duration::from_secs(3));
+        for (node, peer) in [(a, &b_id), (b, &a_id)] {
+            let status = people.call(node, "node.status", Value::Null);
+            assert_eq!(status["wires"][0]["connected"], json!([peer]), "seed {seed}");
+            assert_eq!(status["outbox"], 0, "seed {seed}");
+        }
+        people.run(Duration::from_secs(30));
+        for node in [a, b] {
+            let status = people.call(node, "node.status", Value::Null);
+            assert_eq!(status["wires"][0]["connected"].as_array().unwrap().len(), 1, "seed {seed}");
+        }
+    }
+}

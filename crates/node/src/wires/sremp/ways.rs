@@ -193,6 +193,7 @@ impl Ways {
         rng: &mut dyn CryptoRng,
         link: LinkId,
         peer: ContactId,
+        own: ContactId,
     ) -> Option<SrempAddress> {
         let ours = self.direct.remove(&link);
         let known = self.peers.entry(peer).or_default();
@@ -201,9 +202,11 @@ impl Ways {
         if let Some((_, index)) = ours {
             self.report(now, rng, peer, SelectionInput::DirectReady(index));
         }
-        // Whatever is still tried is not needed.
+        // Whatever is still tried is not needed. But if both dialled at once, the connection that stays is the
+        // one of the lower key (profile, Selection): its owner must not give it up for the other's.
         if let Some(search) = self.peers.get_mut(&peer).and_then(|known| known.search.take()) {
-            self.abandon(now, peer, search);
+            let keeps_dialling = ours.is_none() && own < peer;
+            self.abandon(now, peer, search, keeps_dialling);
         }
         at
     }
@@ -230,7 +233,7 @@ impl Ways {
     /// Starts afresh with a contact: its addresses or keys changed.
     pub(super) fn forget(&mut self, now: Mono, peer: &ContactId) {
         if let Some(search) = self.peers.remove(peer).and_then(|known| known.search) {
-            self.abandon(now, *peer, search);
+            self.abandon(now, *peer, search, false);
         }
     }
 
@@ -383,15 +386,18 @@ impl Ways {
     }
 
     /// Ends a search that is not needed any more.
-    fn abandon(&mut self, now: Mono, peer: ContactId, search: Search) {
+    fn abandon(&mut self, now: Mono, peer: ContactId, search: Search, keeps_dialling: bool) {
+        for relay in search.relays() {
+            self.relays.leave(now, &relay.identity, &peer);
+        }
+        if keeps_dialling {
+            return;
+        }
         let links: Vec<LinkId> =
             self.direct.iter().filter(|(_, (dialled, _))| *dialled == peer).map(|(link, _)| *link).collect();
         for link in links {
             self.direct.remove(&link);
             self.out.push_back(WayOutput::Close(link));
-        }
-        for relay in search.relays() {
-            self.relays.leave(now, &relay.identity, &peer);
         }
     }
 
