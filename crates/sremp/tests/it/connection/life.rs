@@ -79,7 +79,21 @@ fn silence_brings_a_ping_and_then_the_end() {
     bob.wait(at(120_002));
     assert_eq!(bob.ending(), Some(&Closed::Timeout(Timer::Silence)));
     assert_eq!(alice.messages(), []);
-    assert!(matches!(&bob.messages()[..], [Message::Pong(_)]), "whoever asked may want to know how long it took");
+    assert_eq!(bob.messages(), [], "a PING of the machine's own is nobody else's business");
+}
+
+#[test]
+fn who_asked_by_ping_is_told_the_answer_and_nobody_else() {
+    let (mut alice, mut bob) = met(KNOWN, KNOWN);
+    bob.send(at(0), Ping { nonce: 5 });
+    alice.give(at(1), &bob.take_sent());
+    bob.give(at(2), &alice.take_sent());
+    assert_eq!(bob.messages(), [Message::Pong(Pong { nonce: 5 })]);
+    // An answer that nobody asked for is dropped.
+    alice.send(at(3), Pong { nonce: 6 });
+    bob.give(at(4), &alice.take_sent());
+    assert_eq!(bob.messages().len(), 1);
+    assert!(!bob.closed);
 }
 
 #[test]
