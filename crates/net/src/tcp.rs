@@ -1,13 +1,19 @@
-//! TCP: listening.
+//! TCP: listening, and taking connections.
 
 use crate::Error;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
-use tokio::net::TcpListener;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 /// Connections the system completes before we accept them.
 const BACKLOG: i32 = 1024;
+/// Pause after the system could not give us a connection: it is out of file handles or memory, and
+/// would say so again at once.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Listens. Port 0 takes a free one, [`TcpListener::local_addr`] tells which. An IPv6 address takes
 /// IPv6 only, on every system, so that `0.0.0.0` and `::` can share a port.
@@ -30,6 +36,51 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+/// Takes connections until it is stopped. `take` must not wait.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    stop: &CancellationToken,
+    mut take: impl FnMut(TcpStream, SocketAddr),
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, remote)) => take(stream, remote),
+            Err(error) if is_the_peers(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = sleep(PAUSE) => {}
+                }
+            }
+        }
+    }
+}
+
+/// The connection was gone before we took it.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::Interrupted)
+}
+
+/// The address at which others reach a listener: its own, or for "any" the one this machine uses towards others.
+///
+/// Connecting a UDP socket only asks the routing table; nothing is sent. The targets are addresses reserved for
+/// documentation.
+pub fn reached_at(listening: IpAddr) -> Option<IpAddr> {
+    if !listening.is_unspecified() {
+        return Some(listening);
+    }
+    let target = if listening.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::1]:9" };
+    let socket = UdpSocket::bind((listening, 0)).ok()?;
+    socket.connect(target).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ mod show;
 
 pub(crate) use card::{IDENTITY, NAME};
 pub(crate) use inbox::is_full;
-pub(crate) use people::{check_own_name, pin_of, sremp_address, via_of};
+pub(crate) use people::{check_own_name, pin_of, via_of};
 pub(crate) use show::sremp_error;
 
 use crate::keys::Unlocked;

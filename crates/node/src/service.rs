@@ -14,7 +14,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -23,6 +23,7 @@ use waypost_net::bootstrap::{Known, SrvResolver, servers};
 use waypost_net::dial::Dialling;
 use waypost_net::rendezvous::{ClientConfig, ClientEvent, RendezvousClient};
 use waypost_net::sremp::{DriverCommand, DriverConfig, DriverEvent, SrempDriver};
+use waypost_net::tcp;
 use waypost_store::Store;
 
 /// Calls that may wait; callers beyond wait for room.
@@ -335,20 +336,11 @@ impl Sremp {
         }
         let mut addresses = Vec::new();
         for socket in listening.iter().filter(|socket| socket.port() != 0) {
-            let ip = if socket.ip().is_unspecified() { own_address(socket.ip()) } else { Some(socket.ip()) };
+            let ip = tcp::reached_at(socket.ip());
             addresses.extend(ip.map(|ip| SrempAddress { host: ip.to_string(), port: socket.port() }));
         }
         addresses
     }
-}
-
-/// The address this machine uses towards others. Connecting a UDP socket only asks the routing table;
-/// nothing is sent. The targets are addresses reserved for documentation.
-fn own_address(any: IpAddr) -> Option<IpAddr> {
-    let target = if any.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::1]:9" };
-    let socket = UdpSocket::bind((any, 0)).ok()?;
-    socket.connect(target).ok()?;
-    Some(socket.local_addr().ok()?.ip())
 }
 
 fn net_error(error: waypost_net::Error) -> Error {

@@ -8,7 +8,7 @@ use crate::rendezvous::Rendezvous;
 use crate::seen::Observer;
 use crate::{Data, Error};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use waypost_core::{ContactId, RelayAddress, SrempAddress};
 use waypost_mailbox::{Capacity, Embedded, Mailbox};
-use waypost_net::Clock;
+use waypost_net::{Clock, tcp};
 use waypost_sremp::endpoint::Endpoint;
 use waypost_sremp::rendezvous::ServerUri;
 
@@ -213,18 +213,8 @@ fn rendezvous_facts(config: &Config, pin: Option<[u8; 32]>, listening: &[SocketA
 fn advertised(config: &Config, listening: &[SocketAddr]) -> SrempAddress {
     let first = listening.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
     let host = match config.advertise.as_str() {
-        "" if first.ip().is_unspecified() => own_address(first.ip()).unwrap_or(first.ip()).to_string(),
-        "" => first.ip().to_string(),
+        "" => tcp::reached_at(first.ip()).unwrap_or(first.ip()).to_string(),
         host => host.to_ascii_lowercase(),
     };
     SrempAddress { host, port: first.port() }
-}
-
-/// The address this machine uses towards others. Connecting a UDP socket only asks the routing table;
-/// nothing is sent. The targets are addresses reserved for documentation.
-fn own_address(any: IpAddr) -> Option<IpAddr> {
-    let target = if any.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::1]:9" };
-    let socket = UdpSocket::bind((any, 0)).ok()?;
-    socket.connect(target).ok()?;
-    Some(socket.local_addr().ok()?.ip())
 }

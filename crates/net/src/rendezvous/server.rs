@@ -7,21 +7,15 @@ use crate::tls::ServerTls;
 use crate::{Error, tcp};
 use connection::Command;
 use std::collections::HashMap;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use waypost_sremp::{LinkId, Message, message::ErrorMessage};
-
-/// Pause after the system could not give us a connection: it is out of file handles or memory, and would say
-/// so again at once.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
@@ -282,27 +276,9 @@ impl Shared {
 }
 
 async fn accept(shared: Arc<Shared>, listener: TcpListener) {
-    use io::ErrorKind as Kind;
-    loop {
-        let accepted = tokio::select! {
-            () = shared.stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, remote)) => match shared.gate.admit(remote.ip()) {
-                Some(permit) => connection::start(&shared, stream, remote.ip(), permit),
-                None => drop(shared.counters.crowded.fetch_add(1, Ordering::Relaxed)),
-            },
-            // The connection was gone before we took it.
-            Err(error)
-                if matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::Interrupted) => {}
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept connections");
-                tokio::select! {
-                    () = shared.stop.cancelled() => return,
-                    () = sleep(PAUSE) => {}
-                }
-            }
-        }
-    }
+    let take = |stream, remote: SocketAddr| match shared.gate.admit(remote.ip()) {
+        Some(permit) => connection::start(&shared, stream, remote.ip(), permit),
+        None => drop(shared.counters.crowded.fetch_add(1, Ordering::Relaxed)),
+    };
+    tcp::accept(listener, &shared.stop, take).await;
 }

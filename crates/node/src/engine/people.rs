@@ -8,8 +8,7 @@ use crate::method::{
 use crate::wire::{Turn, Wire};
 use crate::{Error, Event, card};
 use rand_core::CryptoRng;
-use waypost_core::{Address, Card, ContactId, InviteToken, Now, RelayAddress, SrempAddress, Wire as WireKind};
-use waypost_sremp::endpoint::Endpoint;
+use waypost_core::{Address, Card, ContactId, InviteToken, Now, RelayAddress, Wire as WireKind};
 use waypost_sremp::identity::check_username;
 use waypost_sremp::trust::{VerifiedVia, book};
 use waypost_sremp::verification::{VerificationCode, VerificationNumber};
@@ -304,10 +303,11 @@ fn take_card(row: &mut ContactRow, card: Card) {
 fn from_invitation(text: &str, now: Now) -> Result<Card, Error> {
     let invitation = Invitation::parse(text)
         .map_err(|_| Error::BadInput("this is not a whole sremp:1? invitation; copy it again".into()))?;
-    let addresses = invitation.endpoints.iter().map(|endpoint| Address::Sremp(sremp_address(endpoint)));
-    let relays = invitation.relays.iter().map(|relay| {
-        Address::SrempRelay(RelayAddress { at: sremp_address(&relay.endpoint), identity: relay.identity })
-    });
+    let addresses = invitation.endpoints.iter().map(|endpoint| Address::Sremp(endpoint.into()));
+    let relays = invitation
+        .relays
+        .iter()
+        .map(|relay| Address::SrempRelay(RelayAddress { at: (&relay.endpoint).into(), identity: relay.identity }));
     let contact = invitation.identity;
     Ok(Card {
         contact,
@@ -318,10 +318,6 @@ fn from_invitation(text: &str, now: Now) -> Result<Card, Error> {
         issued: now.wall,
         addresses: addresses.chain(relays).collect(),
     })
-}
-
-pub(crate) fn sremp_address(endpoint: &Endpoint) -> SrempAddress {
-    SrempAddress { host: endpoint.host().to_string(), port: endpoint.port() }
 }
 
 fn checked_name(name: &str) -> Result<String, Error> {

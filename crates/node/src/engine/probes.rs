@@ -70,8 +70,7 @@ impl Engine {
     }
 
     fn own_server(&self, text: &str) -> Result<Uri, Error> {
-        let mut all = crate::servers::load(&self.store)?;
-        all.extend(self.wires.iter().flat_map(|wire| wire.found_servers()));
+        let all = self.servers_in_use()?;
         let found = super::servers::find(&all, text)?;
         let missing = || Error::NotFound { what: "server", name: text.to_owned() };
         all.into_iter().nth(found).map(|server| server.uri).ok_or_else(missing)

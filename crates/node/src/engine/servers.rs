@@ -9,9 +9,14 @@ use waypost_core::{ContactId, Now};
 
 impl Engine {
     pub(super) fn servers(&self) -> Result<Vec<ServerInfo>, Error> {
+        Ok(self.servers_in_use()?.iter().map(|server| self.server_info(server)).collect())
+    }
+
+    /// What the person added, and what was found beside it.
+    pub(super) fn servers_in_use(&self) -> Result<Vec<Server>, Error> {
         let mut all = servers::load(&self.store)?;
         all.extend(self.wires.iter().flat_map(|wire| wire.found_servers()));
-        Ok(all.iter().map(|server| self.server_info(server)).collect())
+        Ok(all)
     }
 
     pub(super) fn add_server(

@@ -3,9 +3,9 @@
 use super::Sremp;
 use super::ways::{Candidate, RelayAt, Target};
 use crate::Error;
-use crate::engine::{pin_of, sremp_address, sremp_error};
+use crate::engine::{pin_of, sremp_error};
 use crate::wire::Turn;
-use waypost_core::{Address, ContactId};
+use waypost_core::{Address, ContactId, SrempAddress};
 use waypost_net::sremp::DriverCommand;
 use waypost_sremp::endpoint::Learned;
 use waypost_sremp::trust::book;
@@ -86,7 +86,7 @@ impl Sremp {
             return Ok(given.collect());
         }
         let relays = signed.into_iter().map(|relay| {
-            let at = sremp_address(&relay.endpoint);
+            let at = SrempAddress::from(&relay.endpoint);
             let within = Address::Sremp(at.clone());
             let given = of_card.iter().any(|known| known.identity == relay.relay_identity && known.at == at)
                 || (relay.relay_identity == contact.id && contact.addresses.contains(&within));

@@ -5,7 +5,7 @@ use super::Sremp;
 use super::servers::{Known, State};
 use super::ways::Candidate;
 use crate::Error;
-use crate::engine::{sremp_address, sremp_error};
+use crate::engine::sremp_error;
 use crate::method::SuggestedServer;
 use crate::servers::{Origin, Uri};
 use crate::wire::{NetCommand, Path, Turn, WireEvent};
@@ -357,7 +357,7 @@ impl Sremp {
         match (self.rendezvous.tickets.remove(&ticket), answer) {
             (Some(About::Contact(peer)), Ok(Answer::Peer(Some(found)))) => {
                 self.account(turn, AccountInput::Found { identity: found.peer.identity })?;
-                let at = sremp_address(&found.peer.endpoint);
+                let at = SrempAddress::from(&found.peer.endpoint);
                 let candidate = Candidate { at, learned: Learned::FromOthers };
                 let asked = Asked { at: turn.now.mono, candidate: Some(candidate.clone()) };
                 self.rendezvous.found.insert(peer, asked);
