@@ -1,0 +1,54 @@
+//! The safe path: two libraries one after the other, in slices that stay in the first cache.
+
+use super::{BLOCK, CIPHER_BLOCK};
+use aes::{
+    Aes256,
+    cipher::{InOutBuf, InnerIvInit, KeyInit, StreamCipherCore, StreamCipherSeekCore, consts::U16},
+};
+use ctr::{CtrCore, flavors::Ctr128BE};
+use sha2::block_api::compress256;
+
+/// Bytes that are hashed and encrypted in turn: a fraction of a first-level cache.
+const SLICE: usize = 8 * 1024;
+
+/// AES-256-CTR with a 128-bit counter, and SHA-256 beside it.
+pub(super) struct Portable(CtrCore<Aes256, Ctr128BE>);
+
+impl Portable {
+    pub(super) fn new(key: &[u8; 32], first_counter: &[u8; 16]) -> Self {
+        Self(CtrCore::inner_iv_init(Aes256::new(key.into()), first_counter.into()))
+    }
+
+    pub(super) fn seal(&mut self, state: &mut [u32; 8], mut position: u128, plain: &[u8], sealed: &mut [u8]) {
+        for (plain, sealed) in plain.chunks(SLICE).zip(sealed.chunks_mut(SLICE)) {
+            compress256(state, plain.as_chunks::<BLOCK>().0);
+            self.crypt(position, plain, sealed);
+            position = position.wrapping_add((SLICE / CIPHER_BLOCK) as u128);
+        }
+    }
+
+    pub(super) fn open(&mut self, state: &mut [u32; 8], mut position: u128, plain: &mut [u8], sealed: &[u8]) {
+        let mut rest = plain;
+        for sealed in sealed.chunks(SLICE) {
+            let Some((_, ahead)) = rest.split_at_mut_checked(BLOCK) else { return };
+            self.crypt(position, sealed, ahead);
+            let Some((hashed, left)) = rest.split_at_mut_checked(sealed.len()) else { return };
+            compress256(state, hashed.as_chunks::<BLOCK>().0);
+            rest = left;
+            position = position.wrapping_add((SLICE / CIPHER_BLOCK) as u128);
+        }
+    }
+
+    pub(super) fn crypt(&mut self, position: u128, from: &[u8], to: &mut [u8]) {
+        let Some(to) = to.get_mut(..from.len()) else { return };
+        let Ok(bytes) = InOutBuf::new(from, to) else { return };
+        let (blocks, mut tail) = bytes.into_chunks::<U16>();
+        self.0.set_block_pos(position);
+        self.0.apply_keystream_blocks_inout(blocks);
+        if !tail.is_empty() {
+            let mut keystream = [0; CIPHER_BLOCK].into();
+            self.0.write_keystream_block(&mut keystream);
+            tail.xor_in2out(keystream.get(..tail.len()).unwrap_or_default());
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Framelink.
+#![allow(dead_code, reason = "the machine is not there yet")]
+mod kernel;
