@@ -1,0 +1,11 @@
+//! Tests of the crate through its public interface.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that goes wrong ends by panic"
+)]
+
+mod vectors;
