@@ -6,46 +6,49 @@ use super::{
     Lanes, load_lanes,
     schedule::RoundKeys,
     sha::{Block, State},
-    store_lanes,
+    store_lanes, tie,
 };
 use crate::kernel::BLOCK;
 use core::arch::x86_64::*;
 
+/// Encrypts `from` to `to`, and hashes `from`; or if `OPENING`, what becomes known in time: `first`, then all but
+/// the last of `to`.
 #[target_feature(enable = "sha,ssse3,sse4.1,aes")]
-pub(super) fn seal(
+pub(super) fn stitch<const OPENING: bool>(
     keys: &RoundKeys,
     mut counter: u128,
     words: &mut [u32; 8],
-    plain: &[[u8; BLOCK]],
-    sealed: &mut [[u8; BLOCK]],
+    first: &[u8; BLOCK],
+    from: &[[u8; BLOCK]],
+    to: &mut [[u8; BLOCK]],
 ) {
+    let [k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14] = keys;
     let mut state = State::from_words(words);
-    for (plain, sealed) in plain.iter().zip(sealed) {
-        let plain = load_lanes(plain);
-        let keystream;
-        (state, keystream) = hash_and_encrypt(state, plain, keys, counters(counter));
-        store_lanes(sealed, xor(plain, keystream));
-        counter = counter.wrapping_add(4);
-    }
-    *words = state.words();
-}
-
-#[target_feature(enable = "sha,ssse3,sse4.1,aes")]
-pub(super) fn open(
-    keys: &RoundKeys,
-    mut counter: u128,
-    words: &mut [u32; 8],
-    plain: &mut [[u8; BLOCK]],
-    sealed: &[[u8; BLOCK]],
-) {
-    let Some((first, ahead)) = plain.split_first_mut() else { return };
-    let mut state = State::from_words(words);
-    let mut known = load_lanes(first);
-    for (plain, sealed) in ahead.iter_mut().zip(sealed) {
-        let keystream;
-        (state, keystream) = hash_and_encrypt(state, known, keys, counters(counter));
-        known = xor(load_lanes(sealed), keystream);
-        store_lanes(plain, known);
+    let mut opened = load_lanes(first);
+    for (from, to) in from.iter().zip(to) {
+        let from = load_lanes(from);
+        let mut block = Block::begin(state, if OPENING { opened } else { from });
+        let mut lanes = xor(counters(counter), [*k0; 4]);
+        block.step::<0>();
+        take_turns::<1>(&mut block, &mut lanes, k1);
+        take_turns::<2>(&mut block, &mut lanes, k2);
+        take_turns::<3>(&mut block, &mut lanes, k3);
+        take_turns::<4>(&mut block, &mut lanes, k4);
+        take_turns::<5>(&mut block, &mut lanes, k5);
+        take_turns::<6>(&mut block, &mut lanes, k6);
+        take_turns::<7>(&mut block, &mut lanes, k7);
+        take_turns::<8>(&mut block, &mut lanes, k8);
+        take_turns::<9>(&mut block, &mut lanes, k9);
+        take_turns::<10>(&mut block, &mut lanes, k10);
+        take_turns::<11>(&mut block, &mut lanes, k11);
+        take_turns::<12>(&mut block, &mut lanes, k12);
+        take_turns::<13>(&mut block, &mut lanes, k13);
+        block.step::<14>();
+        lanes = last_round(lanes, k14);
+        block.step::<15>();
+        state = block.finish();
+        opened = xor(from, lanes);
+        store_lanes(to, opened);
         counter = counter.wrapping_add(4);
     }
     *words = state.words();
@@ -68,44 +71,13 @@ pub(super) fn crypt(keys: &RoundKeys, mut counter: u128, from: &[u8], to: &mut [
     }
 }
 
-/// The hash of a block, and four other blocks encrypted.
+/// A step of the hash, and behind it a round of the cipher.
 #[inline]
 #[target_feature(enable = "sha,ssse3,sse4.1,aes")]
-fn hash_and_encrypt(state: State, bytes: Lanes, keys: &RoundKeys, lanes: Lanes) -> (State, Lanes) {
-    let [k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14] = keys;
-    let mut block = Block::begin(state, bytes);
-    block.step::<0>();
-    let lanes = xor(lanes, [*k0; 4]);
-    block.step::<1>();
-    let lanes = round(lanes, k1);
-    block.step::<2>();
-    let lanes = round(lanes, k2);
-    block.step::<3>();
-    let lanes = round(lanes, k3);
-    block.step::<4>();
-    let lanes = round(lanes, k4);
-    block.step::<5>();
-    let lanes = round(lanes, k5);
-    block.step::<6>();
-    let lanes = round(lanes, k6);
-    block.step::<7>();
-    let lanes = round(lanes, k7);
-    block.step::<8>();
-    let lanes = round(lanes, k8);
-    block.step::<9>();
-    let lanes = round(lanes, k9);
-    block.step::<10>();
-    let lanes = round(lanes, k10);
-    block.step::<11>();
-    let lanes = round(lanes, k11);
-    block.step::<12>();
-    let lanes = round(lanes, k12);
-    block.step::<13>();
-    let lanes = round(lanes, k13);
-    block.step::<14>();
-    let lanes = last_round(lanes, k14);
-    block.step::<15>();
-    (block.finish(), lanes)
+fn take_turns<const STEP: usize>(block: &mut Block, lanes: &mut Lanes, key: &__m128i) {
+    block.step::<STEP>();
+    *lanes = round(*lanes, key);
+    tie(lanes, block.pace());
 }
 
 #[inline]

@@ -108,6 +108,11 @@ impl Block {
         self.now = State { abef, cdgh };
     }
 
+    /// What the next step waits for.
+    pub(super) fn pace(&mut self) -> &mut __m128i {
+        &mut self.now.abef
+    }
+
     /// The state behind the block.
     #[inline]
     #[target_feature(enable = "sha,ssse3,sse4.1")]

@@ -1,4 +1,6 @@
 //! SHA-NI with VAES: four blocks of AES lie in one register of AVX-512, and a round is one instruction.
+//!
+//! That is so little work that it need not be spread over the hash; it only has to come first.
 
 #![forbid(unsafe_code)]
 
@@ -6,7 +8,7 @@ use super::{
     load_512, load_part,
     schedule::RoundKeys,
     sha::{Block, State},
-    store_512, store_part,
+    store_512, store_part, tie_512,
 };
 use crate::kernel::BLOCK;
 use core::arch::x86_64::*;
@@ -14,43 +16,45 @@ use core::arch::x86_64::*;
 /// Each round key four times side by side.
 type WideKeys = [__m512i; 15];
 
+/// Encrypts `from` to `to`, and hashes `from`; or if `OPENING`, what becomes known in time: `first`, then all but
+/// the last of `to`.
 #[target_feature(enable = "sha,avx512f,avx512bw,avx512vl,vaes")]
-pub(super) fn seal(
+pub(super) fn stitch<const OPENING: bool>(
     keys: &RoundKeys,
     mut counter: u128,
     words: &mut [u32; 8],
-    plain: &[[u8; BLOCK]],
-    sealed: &mut [[u8; BLOCK]],
+    first: &[u8; BLOCK],
+    from: &[[u8; BLOCK]],
+    to: &mut [[u8; BLOCK]],
 ) {
     let keys = widen(keys);
     let mut state = State::from_words(words);
-    for (plain, sealed) in plain.iter().zip(sealed) {
-        let plain = load_512(plain);
-        let keystream;
-        (state, keystream) = hash_and_encrypt(state, quarters(plain), &keys, counters(counter));
-        store_512(sealed, _mm512_xor_si512(plain, keystream));
-        counter = counter.wrapping_add(4);
-    }
-    *words = state.words();
-}
+    let mut opened = load_512(first);
+    for (from, to) in from.iter().zip(to) {
+        let from = load_512(from);
+        let mut lanes = encrypt(&keys, counters(counter));
+        let mut block = Block::begin(state, quarters(if OPENING { opened } else { from }));
+        tie_512(&mut lanes, block.pace());
+        block.step::<0>();
+        block.step::<1>();
+        block.step::<2>();
+        block.step::<3>();
+        block.step::<4>();
+        block.step::<5>();
+        block.step::<6>();
+        block.step::<7>();
+        block.step::<8>();
+        block.step::<9>();
+        block.step::<10>();
+        block.step::<11>();
+        block.step::<12>();
+        block.step::<13>();
+        block.step::<14>();
+        block.step::<15>();
 
-#[target_feature(enable = "sha,avx512f,avx512bw,avx512vl,vaes")]
-pub(super) fn open(
-    keys: &RoundKeys,
-    mut counter: u128,
-    words: &mut [u32; 8],
-    plain: &mut [[u8; BLOCK]],
-    sealed: &[[u8; BLOCK]],
-) {
-    let Some((first, ahead)) = plain.split_first_mut() else { return };
-    let keys = widen(keys);
-    let mut state = State::from_words(words);
-    let mut known = load_512(first);
-    for (plain, sealed) in ahead.iter_mut().zip(sealed) {
-        let keystream;
-        (state, keystream) = hash_and_encrypt(state, quarters(known), &keys, counters(counter));
-        known = _mm512_xor_si512(load_512(sealed), keystream);
-        store_512(plain, known);
+        state = block.finish();
+        opened = _mm512_xor_si512(from, lanes);
+        store_512(to, opened);
         counter = counter.wrapping_add(4);
     }
     *words = state.words();
@@ -68,46 +72,6 @@ pub(super) fn crypt(keys: &RoundKeys, mut counter: u128, from: &[u8], to: &mut [
     if !last_from.is_empty() {
         store_part(last_to, _mm512_xor_si512(load_part(last_from), encrypt(&keys, counters(counter))));
     }
-}
-
-/// The hash of a block, and four other blocks encrypted.
-#[inline]
-#[target_feature(enable = "sha,avx512f,avx512bw,avx512vl,vaes")]
-fn hash_and_encrypt(state: State, bytes: [__m128i; 4], keys: &WideKeys, lanes: __m512i) -> (State, __m512i) {
-    let [k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14] = *keys;
-    let mut block = Block::begin(state, bytes);
-    block.step::<0>();
-    let lanes = _mm512_xor_si512(lanes, k0);
-    block.step::<1>();
-    let lanes = _mm512_aesenc_epi128(lanes, k1);
-    block.step::<2>();
-    let lanes = _mm512_aesenc_epi128(lanes, k2);
-    block.step::<3>();
-    let lanes = _mm512_aesenc_epi128(lanes, k3);
-    block.step::<4>();
-    let lanes = _mm512_aesenc_epi128(lanes, k4);
-    block.step::<5>();
-    let lanes = _mm512_aesenc_epi128(lanes, k5);
-    block.step::<6>();
-    let lanes = _mm512_aesenc_epi128(lanes, k6);
-    block.step::<7>();
-    let lanes = _mm512_aesenc_epi128(lanes, k7);
-    block.step::<8>();
-    let lanes = _mm512_aesenc_epi128(lanes, k8);
-    block.step::<9>();
-    let lanes = _mm512_aesenc_epi128(lanes, k9);
-    block.step::<10>();
-    let lanes = _mm512_aesenc_epi128(lanes, k10);
-    block.step::<11>();
-    let lanes = _mm512_aesenc_epi128(lanes, k11);
-    block.step::<12>();
-    let lanes = _mm512_aesenc_epi128(lanes, k12);
-    block.step::<13>();
-    let lanes = _mm512_aesenc_epi128(lanes, k13);
-    block.step::<14>();
-    let lanes = _mm512_aesenclast_epi128(lanes, k14);
-    block.step::<15>();
-    (block.finish(), lanes)
 }
 
 #[inline]
