@@ -53,6 +53,35 @@ fn every_length_of_tail_is_encrypted_and_nothing_behind_it_is_touched() {
 }
 
 #[test]
+fn what_has_no_counterpart_of_whole_blocks_is_left_alone() {
+    let all_paths = |lengths: [usize; 2]| {
+        let outcomes = Path::available().map(|path| {
+            let mut kernel = Kernel::with_path(path, &[7; 32], &[9; 16]).unwrap();
+            let (from, mut states) = (vec![1; lengths[0]], [[2; 8]; 2]);
+            let [mut sealed, mut opened, mut crypted] = [(); 3].map(|()| vec![UNTOUCHED; lengths[1]]);
+            kernel.seal(&mut states[0], 0, &from, &mut sealed);
+            kernel.open(&mut states[1], 0, &mut opened, &from);
+            kernel.crypt(0, &from, &mut crypted);
+            (states, sealed, opened, crypted)
+        });
+        let outcomes: Vec<_> = outcomes.collect();
+        assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{lengths:?}");
+        outcomes.into_iter().next().unwrap()
+    };
+    for lengths in [[0, 0], [0, 200], [200, 0], [63, 200], [200, 63], [64, 64], [64, 127], [500, 200], [200, 500]] {
+        let (states, sealed, opened, crypted) = all_paths(lengths);
+        let blocks = lengths[0].min(lengths[1]) / BLOCK;
+        let ahead = (lengths[0] / BLOCK).min((lengths[1] / BLOCK).saturating_sub(1));
+        assert_eq!((states[0] == [2; 8], states[1] == [2; 8]), (blocks == 0, ahead == 0), "{lengths:?}");
+        let untouched = |bytes: &[u8]| bytes.iter().all(|byte| *byte == UNTOUCHED);
+        assert!(untouched(&sealed[blocks * BLOCK..]), "{lengths:?}");
+        assert!(opened.len() < BLOCK || untouched(&opened[..BLOCK]), "{lengths:?}");
+        assert!(opened.len() < BLOCK || untouched(&opened[(ahead + 1) * BLOCK..]), "{lengths:?}");
+        assert!(untouched(&crypted[lengths[0].min(lengths[1])..]), "{lengths:?}");
+    }
+}
+
+#[test]
 fn the_counter_carries_out_of_either_word_and_wraps() {
     let bytes = [0; 6 * BLOCK];
     for edge in [u128::from(u64::MAX), (5 << 64) | u128::from(u64::MAX), u128::MAX] {
