@@ -6,45 +6,119 @@
 //! [`Kernel::crypt`] and [`Kernel::compress`].
 
 mod portable;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use portable::Portable;
+#[cfg(target_arch = "x86_64")]
+use x86::Stitched;
 
 /// Bytes of one block of SHA-256, and of four of AES.
-pub(crate) const BLOCK: usize = 64;
+pub const BLOCK: usize = 64;
 /// Bytes of one block of AES.
-pub(crate) const CIPHER_BLOCK: usize = 16;
+pub const CIPHER_BLOCK: usize = 16;
+
+/// A way to the same result. Which of them a machine can go, it is asked at run time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Two libraries one after the other, on any machine.
+    Portable,
+    /// Stitched, with SHA-NI and AES-NI.
+    AesNi,
+    /// Stitched, with SHA-NI and the AES of AVX-512.
+    Vaes,
+}
+
+impl Path {
+    /// Those that this machine can go, the fastest last.
+    pub fn available() -> impl Iterator<Item = Self> {
+        [Self::Portable, Self::AesNi, Self::Vaes].into_iter().filter(|path| path.is_available())
+    }
+
+    fn is_available(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        let stitched = x86::can(self);
+        #[cfg(not(target_arch = "x86_64"))]
+        let stitched = false;
+        self == Self::Portable || stitched
+    }
+}
 
 /// One direction's cipher under one key. Profile, Keystream.
 ///
 /// A position counts AES blocks from C0 and wraps with the counter, mod 2^128.
-pub(crate) struct Kernel(Portable);
+pub struct Kernel(Way);
+
+#[cfg_attr(
+    target_arch = "x86_64",
+    expect(clippy::large_enum_variant, reason = "a link has two of them, and would follow a pointer for each frame")
+)]
+enum Way {
+    Portable(Portable),
+    #[cfg(target_arch = "x86_64")]
+    Stitched(Stitched),
+}
 
 impl Kernel {
     /// The fastest this machine can do.
-    pub(crate) fn new(key: &[u8; 32], first_counter: &[u8; 16]) -> Self {
-        Self(Portable::new(key, first_counter))
+    pub fn new(key: &[u8; 32], first_counter: &[u8; 16]) -> Self {
+        let stitched = [Path::Vaes, Path::AesNi].iter().find_map(|path| Self::with_path(*path, key, first_counter));
+        stitched.unwrap_or_else(|| Self(Way::Portable(Portable::new(key, first_counter))))
+    }
+
+    /// None if this machine cannot go that path.
+    pub fn with_path(path: Path, key: &[u8; 32], first_counter: &[u8; 16]) -> Option<Self> {
+        match path {
+            Path::Portable => Some(Self(Way::Portable(Portable::new(key, first_counter)))),
+            #[cfg(target_arch = "x86_64")]
+            Path::AesNi | Path::Vaes => Stitched::new(path, key, first_counter).map(|way| Self(Way::Stitched(way))),
+            #[cfg(not(target_arch = "x86_64"))]
+            Path::AesNi | Path::Vaes => None,
+        }
     }
 
     /// Hashes `plain` into `state` and writes it encrypted to `sealed`. Both are of one length, a multiple
     /// of [`BLOCK`]; what of the longer one is beyond is left alone.
-    pub(crate) fn seal(&mut self, state: &mut [u32; 8], position: u128, plain: &[u8], sealed: &mut [u8]) {
-        self.0.seal(state, position, plain, sealed);
+    pub fn seal(&mut self, state: &mut [u32; 8], position: u128, plain: &[u8], sealed: &mut [u8]) {
+        let (plain, sealed) = (plain.as_chunks().0, sealed.as_chunks_mut().0);
+        let blocks = plain.len().min(sealed.len());
+        let (Some(plain), Some(sealed)) = (plain.get(..blocks), sealed.get_mut(..blocks)) else { return };
+        match &mut self.0 {
+            Way::Portable(way) => way.seal(state, position, plain, sealed),
+            #[cfg(target_arch = "x86_64")]
+            Way::Stitched(way) => way.seal(state, position, plain, sealed),
+        }
     }
 
     /// Decrypts `sealed`, a multiple of [`BLOCK`], to `plain[BLOCK..]`, and hashes as many bytes from the start
     /// of `plain`: its first block is plaintext already, its last stays unhashed.
-    pub(crate) fn open(&mut self, state: &mut [u32; 8], position: u128, plain: &mut [u8], sealed: &[u8]) {
-        self.0.open(state, position, plain, sealed);
+    pub fn open(&mut self, state: &mut [u32; 8], position: u128, plain: &mut [u8], sealed: &[u8]) {
+        let (plain, sealed) = (plain.as_chunks_mut().0, sealed.as_chunks().0);
+        let blocks = sealed.len().min(plain.len().saturating_sub(1));
+        let (Some(plain), Some(sealed)) = (plain.get_mut(..=blocks), sealed.get(..blocks)) else { return };
+        match &mut self.0 {
+            Way::Portable(way) => way.open(state, position, plain, sealed),
+            #[cfg(target_arch = "x86_64")]
+            Way::Stitched(way) => way.open(state, position, plain, sealed),
+        }
     }
 
     /// Encrypts or decrypts `from` to `to`, both of one length, from the start of a block of AES. What is left of
     /// the last block of keystream is thrown away.
-    pub(crate) fn crypt(&mut self, position: u128, from: &[u8], to: &mut [u8]) {
-        self.0.crypt(position, from, to);
+    pub fn crypt(&mut self, position: u128, from: &[u8], to: &mut [u8]) {
+        let bytes = from.len().min(to.len());
+        let (Some(from), Some(to)) = (from.get(..bytes), to.get_mut(..bytes)) else { return };
+        match &mut self.0 {
+            Way::Portable(way) => way.crypt(position, from, to),
+            #[cfg(target_arch = "x86_64")]
+            Way::Stitched(way) => way.crypt(position, from, to),
+        }
     }
 
     /// Hashes whole blocks.
-    pub(crate) fn compress(&self, state: &mut [u32; 8], blocks: &[[u8; BLOCK]]) {
+    pub fn compress(&self, state: &mut [u32; 8], blocks: &[[u8; BLOCK]]) {
         sha2::block_api::compress256(state, blocks);
     }
 }

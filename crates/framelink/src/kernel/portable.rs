@@ -8,8 +8,10 @@ use aes::{
 use ctr::{CtrCore, flavors::Ctr128BE};
 use sha2::block_api::compress256;
 
-/// Bytes that are hashed and encrypted in turn: a fraction of a first-level cache.
-const SLICE: usize = 8 * 1024;
+/// Blocks that are hashed and encrypted in turn: a fraction of a first-level cache.
+const SLICE: usize = 128;
+/// The blocks of AES in a slice.
+const SLICE_POSITIONS: u128 = (SLICE * BLOCK / CIPHER_BLOCK) as u128;
 
 /// AES-256-CTR with a 128-bit counter, and SHA-256 beside it.
 pub(super) struct Portable(CtrCore<Aes256, Ctr128BE>);
@@ -19,23 +21,35 @@ impl Portable {
         Self(CtrCore::inner_iv_init(Aes256::new(key.into()), first_counter.into()))
     }
 
-    pub(super) fn seal(&mut self, state: &mut [u32; 8], mut position: u128, plain: &[u8], sealed: &mut [u8]) {
+    pub(super) fn seal(
+        &mut self,
+        state: &mut [u32; 8],
+        mut position: u128,
+        plain: &[[u8; BLOCK]],
+        sealed: &mut [[u8; BLOCK]],
+    ) {
         for (plain, sealed) in plain.chunks(SLICE).zip(sealed.chunks_mut(SLICE)) {
-            compress256(state, plain.as_chunks::<BLOCK>().0);
-            self.crypt(position, plain, sealed);
-            position = position.wrapping_add((SLICE / CIPHER_BLOCK) as u128);
+            compress256(state, plain);
+            self.crypt(position, plain.as_flattened(), sealed.as_flattened_mut());
+            position = position.wrapping_add(SLICE_POSITIONS);
         }
     }
 
-    pub(super) fn open(&mut self, state: &mut [u32; 8], mut position: u128, plain: &mut [u8], sealed: &[u8]) {
+    pub(super) fn open(
+        &mut self,
+        state: &mut [u32; 8],
+        mut position: u128,
+        plain: &mut [[u8; BLOCK]],
+        sealed: &[[u8; BLOCK]],
+    ) {
         let mut rest = plain;
         for sealed in sealed.chunks(SLICE) {
-            let Some((_, ahead)) = rest.split_at_mut_checked(BLOCK) else { return };
-            self.crypt(position, sealed, ahead);
+            let Some((_, ahead)) = rest.split_first_mut() else { return };
+            self.crypt(position, sealed.as_flattened(), ahead.as_flattened_mut());
             let Some((hashed, left)) = rest.split_at_mut_checked(sealed.len()) else { return };
-            compress256(state, hashed.as_chunks::<BLOCK>().0);
+            compress256(state, hashed);
             rest = left;
-            position = position.wrapping_add((SLICE / CIPHER_BLOCK) as u128);
+            position = position.wrapping_add(SLICE_POSITIONS);
         }
     }
 
