@@ -1,0 +1,1 @@
+"""An independent framelink peer (profile: docs/protocols/framelink.md)."""
