@@ -61,7 +61,7 @@ pub enum Input<'a> {
     Ping(&'a [u8]),
     /// The next key, before its time. Keyed links only.
     Rekey,
-    /// Everything of [`Output::Send`] so far was taken by the transport.
+    /// Every [`Output::Send`] that was polled was taken by the transport.
     Flushed,
     /// A timer is due.
     Tick,
@@ -126,6 +126,8 @@ pub struct Link {
     stash: Vec<u8>,
     /// The first bytes that came: an explanation, when `raw` meets a keyed peer.
     first: Vec<u8>,
+    /// Closed before there were frames: CLOSE follows HELLO.
+    closing: bool,
     /// Whether a read has reported the end.
     told: bool,
     since: Since,
@@ -237,6 +239,7 @@ impl Link {
             busy: false,
             stash: Vec::new(),
             first: Vec::new(),
+            closing: false,
             told: false,
             since,
         }
@@ -290,7 +293,11 @@ impl Link {
 
     /// What is to be done next; call until there is nothing.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if let (Some(Output::Send(bytes)), Some(wire)) = (&output, &mut self.wire) {
+            wire.outbound.polled(bytes.len());
+        }
+        output
     }
 
     /// Which side this is.
@@ -318,9 +325,14 @@ impl Link {
         matches!(self.stage, Stage::Over)
     }
 
-    /// Whether another [`Input::Send`] finds room.
+    /// Whether another [`Input::Send`] finds room. Not before the block exists.
     pub fn can_send(&self) -> bool {
-        self.wire.as_ref().is_none_or(|wire| wire.outbound.has_room(self.settings.limits.queue)) && self.end.is_none()
+        self.wire.as_ref().is_some_and(|wire| wire.outbound.has_room(self.settings.limits.queue)) && self.end.is_none()
+    }
+
+    /// Whether nothing more can be sent: closed, or over.
+    pub fn is_closing(&self) -> bool {
+        self.end.is_some() || self.closing || self.wire.as_ref().is_some_and(|wire| wire.outbound.is_closing())
     }
 
     /// Whether more bytes should be read from the transport. Not while nobody takes what came. Profile,

@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use waypost_core::{ErrorKind, HasKind};
+use waypost_framelink::Fault;
+use waypost_framelink::link::{End, Status};
 
 /// A failure of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,20 @@ pub enum Error {
         /// How.
         reason: String,
     },
+    /// A framelink ended.
+    #[error("{0}")]
+    Link(End),
+    /// A framelink cannot do what it is asked.
+    #[error(transparent)]
+    Framelink(#[from] waypost_framelink::Error),
+    /// A file with a key or a block cannot be used.
+    #[error("{}: {reason}", file.display())]
+    KeyFile {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: KeyFault,
+    },
     /// A certificate or its key cannot be used.
     #[error("the certificate in {} cannot be used: {reason}", file.display())]
     Certificate {
@@ -47,6 +63,18 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// What is wrong with a file that holds a key or a block.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFault {
+    /// It says something that cannot be.
+    #[error("{0}")]
+    Content(Fault),
+    /// The system does not let us.
+    #[error("{0}")]
+    File(#[from] io::Error),
 }
 
 impl Error {
@@ -64,7 +92,14 @@ impl HasKind for Error {
             },
             Self::Unreachable { .. } => ErrorKind::Unreachable,
             Self::NotPermitted { .. } => ErrorKind::Refused,
-            Self::Proxy { .. } | Self::Certificate { .. } => ErrorKind::Environment,
+            Self::Link(end) => match (end.status, end.fault) {
+                (_, Some(fault)) => waypost_framelink::Error::from(fault).kind(),
+                (Status::PeerError(_) | Status::Aborted(_), _) => ErrorKind::Refused,
+                _ => ErrorKind::Unreachable,
+            },
+            Self::Framelink(error) => error.kind(),
+            Self::KeyFile { reason: KeyFault::Content(_), .. } => ErrorKind::BadInput,
+            Self::KeyFile { .. } | Self::Proxy { .. } | Self::Certificate { .. } => ErrorKind::Environment,
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod bootstrap;
 mod clock;
 pub mod dial;
 mod error;
+pub mod framelink;
 pub mod limits;
 pub mod proxy;
 pub mod rendezvous;
@@ -13,6 +14,6 @@ pub mod tls;
 
 pub use clock::Clock;
 pub use dial::{Dialling, Resolved};
-pub use error::Error;
+pub use error::{Error, KeyFault};
 pub use limits::ConnectionLimits;
 pub use proxy::Proxy;

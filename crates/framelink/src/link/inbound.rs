@@ -197,7 +197,7 @@ impl Inbound {
 
     /// Grants what was taken once it is half of the credit. Profile FL-6.8.
     fn grant(&mut self, read: u64) -> Option<u32> {
-        let credit = self.credit.as_mut()?;
+        let credit = self.credit.as_mut().filter(|_| !self.closed)?;
         self.taken += read;
         if self.taken * 2 < u64::from(self.limits.credit) {
             return None;

@@ -37,8 +37,11 @@ pub(super) struct Outbound {
     /// Credit to be granted with the next frame that leaves.
     grant: u32,
     out: Vec<u8>,
-    /// Bytes and PONGs handed out and not taken by the transport yet.
+    /// Bytes that wait to be polled.
+    sealed: usize,
+    /// Bytes that were polled and not taken by the transport yet.
     unwritten: usize,
+    /// PONGs not taken by the transport yet.
     pongs: usize,
     empty_in_a_row: u32,
     key_since: Mono,
@@ -61,6 +64,7 @@ impl Outbound {
             controls: VecDeque::new(),
             grant: 0,
             out: Vec::new(),
+            sealed: 0,
             unwritten: 0,
             pongs: 0,
             empty_in_a_row: 0,
@@ -84,7 +88,7 @@ impl Outbound {
     }
 
     pub(super) fn has_room(&self, queue: usize) -> bool {
-        !self.closing && !self.closed && self.waiting + self.unwritten + self.out.len() < queue
+        !self.closing && !self.closed && self.waiting + self.out.len() + self.sealed + self.unwritten < queue
     }
 
     pub(super) fn send(&mut self, code: u32, payload: Vec<u8>, room: usize) -> Result<(), Fault> {
@@ -160,7 +164,7 @@ impl Outbound {
 
     /// Whether everything that was to leave has been taken.
     pub(super) fn is_written(&self) -> bool {
-        self.out.is_empty() && self.unwritten == 0
+        self.out.is_empty() && self.sealed == 0 && self.unwritten == 0
     }
 
     /// Whether a frame is between here and the transport.
@@ -168,9 +172,18 @@ impl Outbound {
         !self.is_written()
     }
 
+    /// Bytes that wait were polled.
+    pub(super) const fn polled(&mut self, bytes: usize) {
+        self.sealed = self.sealed.saturating_sub(bytes);
+        self.unwritten += bytes;
+    }
+
+    /// What was polled was taken by the transport.
     pub(super) fn flushed(&mut self) {
         self.unwritten = 0;
-        self.pongs = self.controls.iter().filter(|(code, _)| *code == code::PONG).count();
+        if self.is_written() {
+            self.pongs = self.controls.iter().filter(|(code, _)| *code == code::PONG).count();
+        }
     }
 
     /// SEQ of the last frame that was sealed.
@@ -237,7 +250,7 @@ impl Outbound {
 
     /// What is sealed, and whether the own direction has just ended with it.
     pub(super) fn take(&mut self) -> (Vec<u8>, bool) {
-        self.unwritten += self.out.len();
+        self.sealed += self.out.len();
         (std::mem::take(&mut self.out), std::mem::take(&mut self.shutdown))
     }
 

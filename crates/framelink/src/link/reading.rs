@@ -61,22 +61,32 @@ impl Link {
         Received { n, frames, status }
     }
 
-    /// Reads bytes of the next frame, as many as there is room for: for streams, where frames do not matter.
-    /// 0 for as long as nothing is there; [`Link::status`] says why.
+    /// Reads bytes as they come, as many as there is room for: for streams, where frames do not matter. Stops
+    /// before a frame of a keyed link that is neither DATA nor MORE. 0 while nothing is there: [`Link::status`]
+    /// says why.
     pub fn read(&mut self, now: Now, rng: &mut impl CryptoRng, buf: &mut [u8]) -> usize {
         let mut n = 0;
         while let Some(frame) = self.next_frame(now, rng)
             && n < buf.len()
+            && (frame.code <= crate::code::MORE || !self.mode.is_keyed())
         {
-            let length = (frame.length as usize).min(buf.len() - n);
-            self.take(buf.get_mut(n..n + length).unwrap_or_default());
-            n += length;
-            if frame.code > crate::code::MORE && self.mode.is_keyed() {
-                break;
-            }
+            let end = buf.len().min(n + frame.length as usize);
+            self.take(buf.get_mut(n..end).unwrap_or_default());
+            n = end;
         }
         self.after_read(now, rng);
         n
+    }
+
+    /// Reads what is left of the next frame; `buf` is as long as it.
+    pub fn read_frame(&mut self, now: Now, rng: &mut impl CryptoRng, buf: &mut [u8]) {
+        self.take(buf);
+        self.after_read(now, rng);
+    }
+
+    /// Whether verified frames wait to be read.
+    pub fn has_unread(&self) -> bool {
+        self.front().is_some()
     }
 
     /// The next frame that can be read; resumes parsing if everything before it was.

@@ -113,7 +113,8 @@ impl Link {
     pub(super) fn close(&mut self) {
         match &mut self.wire {
             Some(wire) if self.end.is_none() => wire.outbound.close(),
-            _ => {}
+            Some(_) => {}
+            None => self.closing = true,
         }
     }
 

@@ -13,6 +13,7 @@ mod conversation;
 mod dialling;
 mod flood;
 mod found;
+mod framelink;
 mod handshake;
 mod idle;
 mod memory;

@@ -1,0 +1,160 @@
+//! The task of a link: reads, writes and keeps time until it is over. Profile FL-1.4, FL-2.1.
+
+use super::Transport;
+use super::shared::Shared;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use waypost_framelink::code;
+use waypost_framelink::link::{Input, Output};
+
+/// Bytes read at once.
+const READ: usize = 128 * 1024;
+/// Bytes written before the machine is told so: enough to keep the transport busy, not so much that
+/// the application waits for long.
+const WRITE: usize = 256 * 1024;
+
+/// How a transport is to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Close,
+    Reset,
+}
+
+/// Runs a link over its transport.
+pub(super) async fn drive<T: Transport>(shared: Arc<Shared>, transport: T, stop: CancellationToken) {
+    let (mut reader, mut writer) = transport.apart();
+    let ending = {
+        let mut writing = std::pin::pin!(write(&shared, &mut writer));
+        tokio::select! {
+            ending = &mut writing => ending,
+            () = read(&shared, &mut reader, &stop) => drain(&shared),
+        }
+    };
+    match ending {
+        Ending::Reset => T::reset(reader, writer),
+        Ending::Close => drop((reader, writer)),
+    }
+    let was_open = {
+        let mut state = shared.lock();
+        state.gone = true;
+        state.opened.is_some()
+    };
+    if let (true, Some(crowd)) = (was_open, &shared.crowd) {
+        crowd.leave();
+    }
+    shared.wake_application();
+    shared.opened.notify_waiters();
+    shared.ended.notify_waiters();
+}
+
+/// Reads until the machine wants nothing more.
+async fn read(shared: &Shared, reader: &mut (impl AsyncRead + Unpin), stop: &CancellationToken) {
+    let mut buf = vec![0; READ];
+    let mut at_end = false;
+    let mut told_to_stop = false;
+    loop {
+        let (wants_bytes, due) = {
+            let state = shared.lock();
+            if state.machine.is_over() {
+                return;
+            }
+            (state.machine.wants_bytes() && !at_end, state.machine.poll_timeout())
+        };
+        let due = due.map(|due| shared.clock.instant(due));
+        let input = tokio::select! {
+            read = reader.read(&mut buf), if wants_bytes => match read {
+                Ok(0) => {
+                    at_end = true;
+                    Input::Eof
+                }
+                Ok(length) => Input::Bytes(buf.get(..length).unwrap_or_default()),
+                Err(_) => {
+                    at_end = true;
+                    Input::Broken
+                }
+            },
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Input::Tick,
+            () = shared.changed.notified() => continue,
+            () = stop.cancelled(), if !told_to_stop => {
+                told_to_stop = true;
+                Input::Abort { code: code::error::GOING_AWAY, text: "" }
+            }
+        };
+        {
+            let mut state = shared.lock();
+            if let Some(crowd) = &shared.crowd {
+                state.machine.set_busy(crowd.is_full());
+            }
+            // What the other side does wrong is the machine's business, and an event.
+            let _ = state.machine.handle(shared.now(), &mut rand::rng(), input);
+        }
+        shared.outputs.notify_one();
+        shared.wake_application();
+    }
+}
+
+/// Writes what the machine gives until it says how to end.
+async fn write(shared: &Shared, writer: &mut (impl AsyncWrite + Unpin)) -> Ending {
+    let mut batch = Vec::new();
+    loop {
+        let then = next(shared, &mut batch);
+        if batch.is_empty() && then.is_none() {
+            shared.outputs.notified().await;
+            continue;
+        }
+        let mut written = Ok(());
+        for bytes in batch.drain(..) {
+            if written.is_ok() {
+                written = writer.write_all(&bytes).await;
+            }
+        }
+        if written.is_ok() {
+            written = writer.flush().await;
+        }
+        let input = if written.is_ok() { Input::Flushed } else { Input::Broken };
+        let _ = shared.lock().machine.handle(shared.now(), &mut rand::rng(), input);
+        shared.changed.notify_one();
+        shared.wake_application();
+        match then {
+            Some(Output::Shutdown) => {
+                // A transport that can't end one direction goes on with both.
+                let _ = writer.shutdown().await;
+            }
+            Some(Output::Disconnect) => return Ending::Close,
+            Some(Output::Reset) => return Ending::Reset,
+            _ => {}
+        }
+    }
+}
+
+/// Takes the next bytes to write, up to what comes behind them.
+fn next(shared: &Shared, batch: &mut Vec<Vec<u8>>) -> Option<Output> {
+    let mut state = shared.lock();
+    let mut length = 0;
+    while length < WRITE {
+        let output = state.machine.poll()?;
+        match shared.note(&mut state, output) {
+            Some(Output::Send(bytes)) => {
+                length += bytes.len();
+                batch.push(bytes);
+            }
+            Some(other) => return Some(other),
+            None => {}
+        }
+    }
+    None
+}
+
+/// The machine is over while a write waits: what it said last.
+fn drain(shared: &Shared) -> Ending {
+    let mut state = shared.lock();
+    let mut ending = Ending::Close;
+    while let Some(output) = state.machine.poll() {
+        if shared.note(&mut state, output) == Some(Output::Reset) {
+            ending = Ending::Reset;
+        }
+    }
+    ending
+}

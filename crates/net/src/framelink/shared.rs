@@ -1,0 +1,144 @@
+//! What the application and the task of a link share: the machine, and who waits for it.
+
+use super::Opened;
+use crate::Clock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+use waypost_core::Now;
+use waypost_framelink::Link as Machine;
+use waypost_framelink::link::{End, Input, Output};
+
+/// A link that is shared.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    pub(super) clock: Clock,
+    /// Something can be read, or it is over.
+    pub(super) readable: Notify,
+    /// There is room for messages, or it is over.
+    pub(super) writable: Notify,
+    /// The link was established, or never will be.
+    pub(super) opened: Notify,
+    /// It is over, and the transport is closed.
+    pub(super) ended: Notify,
+    /// The machine has outputs.
+    pub(super) outputs: Notify,
+    /// Whether to read, and which timer comes next, may have changed.
+    pub(super) changed: Notify,
+    /// The listener's links, if it is one of them.
+    pub(super) crowd: Option<Arc<Crowd>>,
+}
+
+/// The machine, and what it said.
+pub(super) struct State {
+    pub(super) machine: Machine,
+    pub(super) opened: Option<Opened>,
+    /// SEQ that the peer's CLOSE confirmed.
+    pub(super) peer_received: Option<u32>,
+    pub(super) pongs: usize,
+    pub(super) end: Option<End>,
+    /// The transport is closed.
+    pub(super) gone: bool,
+    /// Parts of a message whose end has not come yet.
+    pub(super) partial: Vec<u8>,
+}
+
+impl Shared {
+    pub(super) fn new(machine: Machine, clock: Clock, crowd: Option<Arc<Crowd>>) -> Arc<Self> {
+        let state =
+            State { machine, opened: None, peer_received: None, pongs: 0, end: None, gone: false, partial: Vec::new() };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            clock,
+            readable: Notify::new(),
+            writable: Notify::new(),
+            opened: Notify::new(),
+            ended: Notify::new(),
+            outputs: Notify::new(),
+            changed: Notify::new(),
+            crowd,
+        })
+    }
+
+    /// The state, for a moment; nobody waits while holding it.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // The machine does not panic; if it did, the link would be over for everybody.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Gives the machine an input, and wakes whoever has to do with what came of it.
+    pub(super) fn handle(&self, input: Input<'_>) -> Result<(), waypost_framelink::Error> {
+        let result = self.lock().machine.handle(self.now(), &mut rand::rng(), input);
+        self.wake_task();
+        result
+    }
+
+    /// The application has read or sent.
+    pub(super) fn wake_task(&self) {
+        self.outputs.notify_one();
+        self.changed.notify_one();
+    }
+
+    /// The task has read or written.
+    pub(super) fn wake_application(&self) {
+        self.readable.notify_waiters();
+        self.writable.notify_waiters();
+    }
+
+    /// Takes note of what the machine tells; what is left is for the transport.
+    pub(super) fn note(&self, state: &mut State, output: Output) -> Option<Output> {
+        use waypost_framelink::link::Event;
+        let Output::Event(event) = output else { return Some(output) };
+        match event {
+            Event::KeyShown { .. } => {}
+            Event::Open { mode, psk, peer } => {
+                state.opened = Some(Opened { mode, psk, peer });
+                if let Some(crowd) = &self.crowd {
+                    crowd.enter();
+                }
+                self.opened.notify_waiters();
+            }
+            Event::Pong(_) => state.pongs += 1,
+            Event::PeerClosed { received } => state.peer_received = Some(received),
+            Event::Ended(end) => {
+                tracing::debug!(end = %end.status.name(), fault = end.fault.map(|fault| fault.name()), "a link ended");
+                state.end = Some(end);
+                self.opened.notify_waiters();
+            }
+        }
+        None
+    }
+}
+
+/// Counts the links of a listener. Profile, Limits and errors.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    most: usize,
+    inside: AtomicUsize,
+}
+
+impl Crowd {
+    pub(super) const fn new(most: usize) -> Self {
+        Self { most, inside: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.inside.load(Ordering::Relaxed) >= self.most
+    }
+
+    pub(super) fn inside(&self) -> usize {
+        self.inside.load(Ordering::Relaxed)
+    }
+
+    fn enter(&self) {
+        self.inside.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn leave(&self) {
+        self.inside.fetch_sub(1, Ordering::Relaxed);
+    }
+}
