@@ -8,7 +8,7 @@ use clap_complete::Shell;
 pub(crate) use servers::{Ping, Serve, ServerCommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use waypost_core::{LetterId, SrempAddress};
+use waypost_core::{Address, LetterId, SrempAddress};
 
 const AFTER_HELP: &str = "\
 First steps:
@@ -260,6 +260,19 @@ Examples:
   waypost contact verify bob --qr           show it as a QR code too
   waypost contact verify bob --number '01234 56789 …'")]
     Verify(Verify),
+    /// The key you share with a contact, for framelinks
+    #[command(after_help = "\
+Whoever shares a key with you can talk to you over a framelink, on a local network for example
+(`waypost config set framelink.enabled true`). People who met by an invite share one already. Letters
+are sealed inside as always: the key alone opens none.
+
+Examples:
+  waypost contact psk bob                            whether there is one, and where bob listens
+  waypost contact psk bob --generate > bob.psk       make a new key, and print it
+  waypost contact psk alice --file bob.psk           take the key that the other side made
+  waypost contact psk bob --address framelink://192.168.1.7:7301
+  waypost contact psk bob --remove                   share none any more")]
+    Psk(PskArgs),
     /// Refuse all letters of somebody from now on
     Block(Who),
     /// Take somebody's letters again
@@ -289,6 +302,28 @@ Examples:
 pub(crate) struct Who {
     /// Name or id of the contact
     pub(crate) contact: String,
+}
+
+/// `contact psk`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PskArgs {
+    #[command(flatten)]
+    pub(crate) who: Who,
+    /// Make a new key and print it: give it to the contact by a safe way
+    #[arg(long, conflicts_with_all = ["file", "remove"])]
+    pub(crate) generate: bool,
+    /// Take the key in this file (- for standard input), as `waypost link keygen` makes it too
+    #[arg(long, conflicts_with = "remove")]
+    pub(crate) file: Option<PathBuf>,
+    /// Share none any more
+    #[arg(long)]
+    pub(crate) remove: bool,
+    /// Print the key
+    #[arg(long)]
+    pub(crate) show: bool,
+    /// Where the contact listens, if its card does not say so: framelink://HOST:PORT
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Option<Address>,
 }
 
 /// `contact verify`.

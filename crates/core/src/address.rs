@@ -12,12 +12,15 @@ use std::{fmt, net::Ipv6Addr, str::FromStr};
 pub enum Wire {
     /// Secure Relay-Enhanced Messaging.
     Sremp,
+    /// Framelink: a stream secured by a key the two people share.
+    Framelink,
 }
 
 impl fmt::Display for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sremp => "sremp",
+            Self::Framelink => "framelink",
         })
     }
 }
@@ -30,6 +33,8 @@ pub enum Address {
     Sremp(SrempAddress),
     /// `sremp-relay://host:port?k=KEY`: a relay that keeps letters for the contact while it is away.
     SrempRelay(RelayAddress),
+    /// `framelink://host:port`: a listener for those who share a key with the contact.
+    Framelink(SrempAddress),
 }
 
 impl Address {
@@ -37,11 +42,12 @@ impl Address {
     pub fn wire(&self) -> Wire {
         match self {
             Self::Sremp(_) | Self::SrempRelay(_) => Wire::Sremp,
+            Self::Framelink(_) => Wire::Framelink,
         }
     }
 }
 
-/// Host and port of an SREMP listener.
+/// Host and port of a listener.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SrempAddress {
     /// A DNS name, an IPv4 address, or an IPv6 address without brackets.
@@ -125,6 +131,7 @@ impl fmt::Display for Address {
         match self {
             Self::Sremp(address) => write!(f, "sremp://{address}"),
             Self::SrempRelay(relay) => write!(f, "sremp-relay://{relay}"),
+            Self::Framelink(address) => write!(f, "framelink://{address}"),
         }
     }
 }
@@ -135,6 +142,9 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, BadAddress> {
         if let Some(relay) = text.strip_prefix("sremp-relay://") {
             return Ok(Self::SrempRelay(relay.parse()?));
+        }
+        if let Some(address) = text.strip_prefix("framelink://") {
+            return Ok(Self::Framelink(address.parse()?));
         }
         let rest = text.strip_prefix("sremp://").ok_or(BadAddress::Form)?;
         Ok(Self::Sremp(rest.parse()?))
@@ -172,7 +182,13 @@ mod tests {
     #[test]
     fn reads_back_what_it_shows() {
         let relay = format!("sremp-relay://[2001:db8::1]:7310?k={}", "0a".repeat(32));
-        for text in ["sremp://alice.example:7300", "sremp://192.0.2.1:1", "sremp://[2001:db8::1]:65535", &relay] {
+        for text in [
+            "sremp://alice.example:7300",
+            "sremp://192.0.2.1:1",
+            "sremp://[2001:db8::1]:65535",
+            &relay,
+            "framelink://a.example:7301",
+        ] {
             assert_eq!(text.parse::<Address>().map(|address| address.to_string()), Ok(text.to_owned()));
         }
     }

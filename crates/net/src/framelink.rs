@@ -22,13 +22,15 @@
 //! task. All queues are the machine's, and bounded.
 
 mod drive;
+mod driver;
 mod files;
 mod handle;
 mod listener;
-mod shared;
+mod machine;
 mod transport;
 
+pub use driver::{DriverCommand, DriverConfig, DriverEvent, FIRST_LINK, FramelinkDriver, KeyOwner};
 pub use files::{Perms, read_block, read_psk, read_psk_with, take_block, write_block, write_psk};
 pub use handle::{Link, Message, Opened};
-pub use listener::{Accepted, Counts, ListenLimits, Listener, ListenerOptions};
+pub use listener::{Accepted, Counts, Keys, ListenLimits, Listener, ListenerOptions};
 pub use transport::{Pipes, Transport};

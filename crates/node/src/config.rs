@@ -20,6 +20,8 @@ pub struct Config {
     pub letters: Letters,
     /// The SREMP wire.
     pub sremp: Sremp,
+    /// The framelink wire.
+    pub framelink: Framelink,
     /// How programs on this machine reach the node.
     pub api: Api,
 }
@@ -92,6 +94,27 @@ impl Default for Sremp {
             own_relay: false,
             discoverable: false,
         }
+    }
+}
+
+/// The framelink wire: sealed letters to contacts with whom a key is shared, on a local network for example.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Framelink {
+    /// Whether the wire is used at all; it carries what the SREMP wire seals, so that must be used too.
+    pub enabled: bool,
+    /// Where to listen for contacts; empty to only dial.
+    #[schemars(with = "Vec<String>")]
+    pub listen: Vec<SocketAddr>,
+    /// The addresses on the card, as others reach them (`host:port`); empty means those of `listen` that name an address.
+    #[serde(with = "addresses")]
+    #[schemars(with = "Vec<String>")]
+    pub advertise: Vec<SrempAddress>,
+}
+
+impl Default for Framelink {
+    fn default() -> Self {
+        Self { enabled: false, listen: vec![SocketAddr::from(([0, 0, 0, 0], 7301))], advertise: Vec::new() }
     }
 }
 

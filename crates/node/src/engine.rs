@@ -24,6 +24,7 @@ pub(crate) use show::sremp_error;
 use crate::keys::Unlocked;
 use crate::method::Call;
 use crate::wire::{NetCommand, NetInput, Turn, Wire};
+use crate::wires::framelink::Framelink;
 use crate::wires::sremp::Sremp;
 use crate::{Config, Error, Event};
 use rand_core::CryptoRng;
@@ -220,10 +221,12 @@ impl Engine {
 
     /// Works through what wires report until nothing is left.
     fn settle(&mut self, now: Now, rng: &mut dyn CryptoRng) -> Result<(), Error> {
-        for at in 0..self.wires.len() {
-            while let Some((kind, event)) = self.wires.get_mut(at).and_then(|w| Some((w.kind(), w.poll_event()?))) {
-                self.wire_event(now, rng, kind, event)?;
-            }
+        // A carrier's news may be an event of the wire that seals, and the other way round.
+        let next = |wires: &mut [Box<dyn Wire>]| {
+            wires.iter_mut().find_map(|wire| wire.poll_event().map(|event| (wire.kind(), event)))
+        };
+        while let Some((kind, event)) = next(&mut self.wires) {
+            self.wire_event(now, rng, kind, event)?;
         }
         Ok(())
     }
@@ -263,7 +266,11 @@ impl Engine {
         self.wires.clear();
         if self.config.sremp.enabled {
             let keys = self.keys.account_keys(&self.store)?;
+            let identity = keys.identity.clone();
             self.wires.push(Box::new(Sremp::new(now, keys)));
+            if self.config.framelink.enabled {
+                self.wires.push(Box::new(Framelink::new(identity)));
+            }
         }
         Ok(())
     }

@@ -42,6 +42,6 @@ pub(crate) fn take(store: &Store, token: &InviteToken, now: Wall) -> Result<bool
     Ok(store.take_invite(&hash(token), now)?.is_some())
 }
 
-fn hash(token: &InviteToken) -> [u8; 32] {
+pub(crate) fn hash(token: &InviteToken) -> [u8; 32] {
     Sha256::digest(token.0).into()
 }

@@ -24,6 +24,7 @@ mod router;
 pub mod servers;
 mod service;
 pub mod setup;
+mod shared_keys;
 pub mod wire;
 pub mod wires;
 

@@ -116,6 +116,8 @@ methods! {
     ContactsRemove "contacts.remove": RemoveContact => Done;
     /// Gives the number and the code by which two people verify each other.
     ContactsVerification "contacts.verification": ContactParams => Verification;
+    /// Shows, makes, sets or forgets the key shared with a contact, for wires that want one.
+    ContactsPsk "contacts.psk": PskParams => PskInfo;
     /// Marks a contact as verified, after comparing the number or scanning the code.
     ContactsVerify "contacts.verify": VerifyContact => ContactInfo;
     /// Writes a letter. Returns when it is on disk; the same id again changes nothing.

@@ -2,11 +2,12 @@
 
 mod mailboxes;
 
-use crate::config::Sremp;
+use crate::config::{Framelink, Sremp};
 use crate::engine::{Engine, Input, Output};
 use crate::home::HomeLock;
 use crate::keys::Unlocked;
 use crate::wire::{NetCommand, NetInput};
+use crate::wires::framelink::FramelinkInput;
 use crate::wires::sremp::{SrempCommand, SrempInput};
 use crate::{Call, Config, Error, Event, Home};
 use mailboxes::Mailboxes;
@@ -21,6 +22,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use waypost_core::{Address, Mono, Now, SrempAddress, Wall};
 use waypost_net::bootstrap::{Known, SrvResolver, servers};
 use waypost_net::dial::Dialling;
+use waypost_net::framelink::{self, FramelinkDriver};
 use waypost_net::rendezvous::{ClientConfig, ClientEvent, RendezvousClient};
 use waypost_net::sremp::{DriverCommand, DriverConfig, DriverEvent, SrempDriver};
 use waypost_net::tcp;
@@ -71,6 +73,19 @@ impl Node {
             }
             false => None,
         };
+        let (carried, carried_in) = mpsc::channel(NEWS);
+        let carrier = match config.framelink.enabled {
+            true => {
+                let listen = config.framelink.listen.clone();
+                let settings = framelink::DriverConfig {
+                    listen,
+                    dialling: dialling.clone(),
+                    ..framelink::DriverConfig::default()
+                };
+                Some(FramelinkDriver::start(settings, carried).map_err(net_error)?)
+            }
+            false => None,
+        };
         let (relay, relay_in) = mpsc::channel(NEWS);
         if !config.sremp.bootstrap.is_empty() {
             tokio::spawn(bootstrap(config.sremp.bootstrap.clone(), dialling.clone(), relay.clone()));
@@ -85,20 +100,28 @@ impl Node {
         let node =
             Self { calls, events: events.downgrade(), stop: stop.clone(), stopped, listening: listening.clone() };
 
-        let addresses = config.sremp.reachable(&listening).into_iter().map(Address::Sremp).collect();
-        engine.handle(clock(start), &mut rand::rng(), Input::Addresses(addresses))?;
-        let texts = listening.iter().map(ToString::to_string).collect();
-        let news_of_start = NetInput::Sremp(SrempInput::Listening(texts));
-        engine.handle(clock(start), &mut rand::rng(), Input::Net(news_of_start))?;
+        let links = carrier.as_ref().map(FramelinkDriver::listening).unwrap_or_default();
+        let addresses = config.sremp.reachable(&listening).into_iter().map(Address::Sremp);
+        let addresses = addresses.chain(config.framelink.reachable(links).into_iter().map(Address::Framelink));
+        engine.handle(clock(start), &mut rand::rng(), Input::Addresses(addresses.collect()))?;
+        let texts = |sockets: &[SocketAddr]| sockets.iter().map(ToString::to_string).collect();
+        for news_of_start in [
+            NetInput::Sremp(SrempInput::Listening(texts(&listening))),
+            NetInput::Framelink(FramelinkInput::Listening(texts(links))),
+        ] {
+            engine.handle(clock(start), &mut rand::rng(), Input::Net(news_of_start))?;
+        }
 
         let worker = Worker {
             engine,
             start,
             driver,
+            carrier,
             rendezvous,
             mailboxes,
             calls: calls_in,
             news: news_in,
+            carried: carried_in,
             servers: servers_in,
             relay: relay_in,
             events,
@@ -172,11 +195,13 @@ struct Worker {
     engine: Engine,
     start: Instant,
     driver: Option<SrempDriver>,
+    carrier: Option<FramelinkDriver>,
     rendezvous: RendezvousClient,
     /// What the node's own relay keeps, if it has one.
     mailboxes: Option<Mailboxes>,
     calls: mpsc::Receiver<Request>,
     news: mpsc::Receiver<DriverEvent>,
+    carried: mpsc::Receiver<framelink::DriverEvent>,
     servers: mpsc::Receiver<ClientEvent>,
     relay: mpsc::Receiver<SrempInput>,
     events: broadcast::Sender<Event>,
@@ -208,9 +233,10 @@ impl Worker {
             let due = leave_by.map_or(due, |deadline| due.min(deadline));
             tokio::select! {
                 _ = self.calls.recv_many(&mut calls, TURN) => {}
-                Some(event) = self.news.recv(), if self.driver.is_some() => news.push(SrempInput::Driver(event)),
-                Some(event) = self.servers.recv() => news.push(SrempInput::Rendezvous(event)),
-                Some(input) = self.relay.recv() => news.push(input),
+                Some(event) = self.news.recv(), if self.driver.is_some() => news.push(of_driver(event)),
+                Some(event) = self.carried.recv() => news.push(of_carrier(event)),
+                Some(event) = self.servers.recv() => news.push(of_servers(event)),
+                Some(input) = self.relay.recv() => news.push(NetInput::Sremp(input)),
                 () = tokio::time::sleep_until(due.into()) => {}
                 _ = self.stop_in.changed(), if leave_by.is_none() => {}
             }
@@ -223,30 +249,38 @@ impl Worker {
             while news.len() < TURN
                 && let Ok(event) = self.news.try_recv()
             {
-                news.push(SrempInput::Driver(event));
+                news.push(of_driver(event));
+            }
+            while news.len() < TURN
+                && let Ok(event) = self.carried.try_recv()
+            {
+                news.push(of_carrier(event));
             }
             while news.len() < TURN
                 && let Ok(event) = self.servers.try_recv()
             {
-                news.push(SrempInput::Rendezvous(event));
+                news.push(of_servers(event));
             }
             while news.len() < TURN
                 && let Ok(input) = self.relay.try_recv()
             {
-                news.push(input);
+                news.push(NetInput::Sremp(input));
             }
         }
         if let Some(driver) = self.driver.take() {
             driver.stop().await;
         }
+        if let Some(carrier) = self.carrier.take() {
+            carrier.stop().await;
+        }
         self.rendezvous.stop().await;
     }
 
     /// One turn: inputs, commit, outputs.
-    fn turn(&mut self, calls: &mut Vec<Request>, news: &mut Vec<SrempInput>) {
+    fn turn(&mut self, calls: &mut Vec<Request>, news: &mut Vec<NetInput>) {
         let mut rng = rand::rng();
         for event in news.drain(..) {
-            self.handle(&mut rng, Input::Net(NetInput::Sremp(event)));
+            self.handle(&mut rng, Input::Net(event));
         }
         for Request::Call { call, reply } in calls.drain(..) {
             self.next_token += 1;
@@ -285,6 +319,11 @@ impl Worker {
             // Nobody listens: fine.
             Output::Event(event) => drop(self.events.send(event)),
             Output::Net(NetCommand::Sremp(command)) => self.sremp(command),
+            Output::Net(NetCommand::Framelink(command)) => {
+                if let Some(carrier) = &self.carrier {
+                    carrier.command(command);
+                }
+            }
             Output::Stop => {
                 self.stop.send_replace(true);
             }
@@ -312,6 +351,18 @@ impl Worker {
     }
 }
 
+fn of_driver(event: DriverEvent) -> NetInput {
+    NetInput::Sremp(SrempInput::Driver(event))
+}
+
+fn of_servers(event: ClientEvent) -> NetInput {
+    NetInput::Sremp(SrempInput::Rendezvous(event))
+}
+
+fn of_carrier(event: framelink::DriverEvent) -> NetInput {
+    NetInput::Framelink(FramelinkInput::Driver(event))
+}
+
 /// Asks the name system for rendezvous servers. Profile SR-11.3: what the person added comes before them, and
 /// is used without waiting for this.
 async fn bootstrap(domains: Vec<String>, dialling: Dialling, news: mpsc::Sender<SrempInput>) {
@@ -331,16 +382,27 @@ impl Sremp {
     /// The addresses for the card: what the person says, else where the node listens, with the machine's
     /// own address for "any". Give [`Sremp::listen`] itself for a node that does not listen now.
     pub fn reachable(&self, listening: &[SocketAddr]) -> Vec<SrempAddress> {
-        if !self.advertise.is_empty() {
-            return self.advertise.clone();
-        }
-        let mut addresses = Vec::new();
-        for socket in listening.iter().filter(|socket| socket.port() != 0) {
-            let ip = tcp::reached_at(socket.ip());
-            addresses.extend(ip.map(|ip| SrempAddress { host: ip.to_string(), port: socket.port() }));
-        }
-        addresses
+        reachable(&self.advertise, listening)
     }
+}
+
+impl Framelink {
+    /// As [`Sremp::reachable`].
+    pub fn reachable(&self, listening: &[SocketAddr]) -> Vec<SrempAddress> {
+        reachable(&self.advertise, listening)
+    }
+}
+
+fn reachable(advertise: &[SrempAddress], listening: &[SocketAddr]) -> Vec<SrempAddress> {
+    if !advertise.is_empty() {
+        return advertise.to_vec();
+    }
+    let mut addresses = Vec::new();
+    for socket in listening.iter().filter(|socket| socket.port() != 0) {
+        let ip = tcp::reached_at(socket.ip());
+        addresses.extend(ip.map(|ip| SrempAddress { host: ip.to_string(), port: socket.port() }));
+    }
+    addresses
 }
 
 fn net_error(error: waypost_net::Error) -> Error {

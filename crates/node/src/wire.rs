@@ -5,10 +5,12 @@ use crate::{Config, Error, method::SuggestedServer, method::WireStatus};
 use rand_core::CryptoRng;
 use std::time::Duration;
 use waypost_core::{Address, ContactId, InviteToken, Letter, LetterId, Mono, Now, Protection, Wall};
-use waypost_sremp::Identity;
+use waypost_sremp::{Identity, LinkId};
 use waypost_store::Store;
 
+use crate::wires::framelink::FramelinkInput;
 use crate::wires::sremp::{SrempCommand, SrempInput};
+use waypost_net::framelink::DriverCommand as FramelinkCommand;
 
 /// What a wire works with during one input: the clocks, randomness, and the open transaction.
 pub struct Turn<'a> {
@@ -26,6 +28,28 @@ pub struct Turn<'a> {
 pub trait Wire: Send {
     /// Which one.
     fn kind(&self) -> waypost_core::Wire;
+
+    /// Whether it carries only what another wire seals. The router passes it over: its connections are ways
+    /// of the one who seals.
+    fn is_carrier(&self) -> bool;
+
+    /// A carrier has news for whoever seals.
+    ///
+    /// # Errors
+    /// The database failed.
+    fn carried(&mut self, turn: &mut Turn<'_>, news: Carried) -> Result<(), Error>;
+
+    /// A key shared with somebody is new, another one, or gone.
+    ///
+    /// # Errors
+    /// The database failed.
+    fn shared_keys_changed(&mut self, turn: &mut Turn<'_>) -> Result<(), Error>;
+
+    /// Letters wait for a contact, and a connection is wanted: for carriers.
+    ///
+    /// # Errors
+    /// The database failed.
+    fn wanted(&mut self, turn: &mut Turn<'_>, peer: ContactId) -> Result<(), Error>;
 
     /// Takes a letter for a contact; keeps it until it is delivered or known to be undeliverable.
     ///
@@ -173,12 +197,42 @@ pub enum Path {
     None,
 }
 
+/// What a carrier tells whoever seals: a connection to a contact, as good as one of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// A contact has shown its signed identity on a new connection.
+    Up {
+        /// By which wire.
+        wire: waypost_core::Wire,
+        /// Which connection.
+        link: LinkId,
+        /// The identity: that of the contact the connection's key is shared with.
+        identity: Box<Identity>,
+        /// Whether this side opened it.
+        we_dialled: bool,
+        /// Where the other end is, for the trace.
+        via: String,
+    },
+    /// A message of the protocol that seals.
+    Message {
+        /// By which connection.
+        link: LinkId,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// A connection has ended.
+    Down(LinkId),
+}
+
 /// News from a driver.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "moved once")]
 pub enum NetInput {
     /// From SREMP's.
     Sremp(SrempInput),
+    /// From framelink's.
+    Framelink(FramelinkInput),
 }
 
 impl NetInput {
@@ -186,6 +240,7 @@ impl NetInput {
     pub fn wire(&self) -> waypost_core::Wire {
         match self {
             Self::Sremp(_) => waypost_core::Wire::Sremp,
+            Self::Framelink(_) => waypost_core::Wire::Framelink,
         }
     }
 }
@@ -193,9 +248,12 @@ impl NetInput {
 /// A command for a driver.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "moved once")]
 pub enum NetCommand {
     /// For SREMP's.
     Sremp(SrempCommand),
+    /// For framelink's.
+    Framelink(FramelinkCommand),
 }
 
 /// What became of letters and contacts on a wire.
@@ -212,6 +270,8 @@ pub enum WireEvent {
         token: Option<InviteToken>,
         /// How it was protected.
         protection: Protection,
+        /// The wire that carried it.
+        by: waypost_core::Wire,
     },
     /// A letter left for the contact or a server.
     Sent {
@@ -223,6 +283,8 @@ pub enum WireEvent {
         via: String,
         /// How it is protected.
         protection: Protection,
+        /// The wire that carried it.
+        by: waypost_core::Wire,
     },
     /// A server keeps it for the contact.
     Stored {
@@ -263,6 +325,13 @@ pub enum WireEvent {
         /// Which letter.
         letter: LetterId,
     },
+    /// Letters wait for a contact, and any carrier may connect.
+    Wanted {
+        /// To whom.
+        peer: ContactId,
+    },
+    /// For whoever seals.
+    Carried(Carried),
     /// It cannot go this way.
     Undeliverable {
         /// To whom.

@@ -110,6 +110,8 @@ async fn every_method_takes_and_gives_what_the_document_says() {
     let verification = api.ask(&mut to_bob, "contacts.verification", json!({ "contact": "Alice" })).await;
     let number = &verification["number"];
     api.ask(&mut to_alice, "contacts.verify", json!({ "contact": "Bob", "number": number })).await;
+    let shared = api.ask(&mut to_alice, "contacts.psk", json!({ "contact": "Bob", "generate": true })).await;
+    assert_eq!(shared["from"], "hand");
     api.ask(&mut to_alice, "contacts.rename", json!({ "contact": "Bob", "name": "Robert" })).await;
 
     for (method, params) in [

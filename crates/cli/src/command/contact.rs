@@ -1,6 +1,6 @@
 //! `waypost contact`: the people this node knows.
 
-use crate::args::{Contact, Verify, Who};
+use crate::args::{Contact, PskArgs, Verify, Who};
 use crate::command::{card::draw, with_session};
 use crate::context::{Context, read_input};
 use crate::failure::Failure;
@@ -11,8 +11,8 @@ use waypost_core::ErrorKind;
 use waypost_node::Method;
 use waypost_node::method::{
     AddContact, ContactInfo, ContactParams, ContactRef, ContactsAccept, ContactsAdd, ContactsBlock, ContactsList,
-    ContactsRemove, ContactsRename, ContactsRequests, ContactsShow, ContactsVerification, ContactsVerify, Nothing,
-    RemoveContact, RenameContact, RequestInfo, Verification, VerifyContact,
+    ContactsPsk, ContactsRemove, ContactsRename, ContactsRequests, ContactsShow, ContactsVerification, ContactsVerify,
+    Nothing, PskInfo, PskParams, RemoveContact, RenameContact, RequestInfo, Verification, VerifyContact,
 };
 
 /// Does one of the commands about contacts.
@@ -41,6 +41,7 @@ pub(crate) async fn run(context: &Context, command: Contact) -> Result<(), Failu
         }
         Contact::Remove { who, forget, yes } => remove(context, &who, forget, yes).await,
         Contact::Verify(args) => verify(context, args).await,
+        Contact::Psk(args) => psk(context, args).await,
     }
 }
 
@@ -97,6 +98,56 @@ fn confirm(output: Output, name: &str) -> Result<bool, Failure> {
         output.talk("");
     }
     Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}
+
+async fn psk(context: &Context, args: PskArgs) -> Result<(), Failure> {
+    let line = match &args.file {
+        None => None,
+        Some(file) if file.as_os_str() == "-" => Some(read_input()?),
+        Some(file) => {
+            Some(std::fs::read_to_string(file).map_err(|error| Failure::file("read the key in", file, &error))?)
+        }
+    };
+    let params = PskParams {
+        contact: args.who.reference(),
+        line: line.map(|line| line.trim().to_owned()),
+        generate: args.generate,
+        remove: args.remove,
+        address: args.address,
+    };
+    let mut info = call::<ContactsPsk>(context, params).await?;
+    // A secret is shown to those who ask for it.
+    let secret = info.line.take().filter(|_| args.show || args.generate);
+    let shared = info.from.is_some();
+    info.line.clone_from(&secret);
+    let name = clean_line(&args.who.contact);
+    context.output.result(&info, |info| match &secret {
+        Some(line) => format!("{}\n", clean_line(line)),
+        None => psk_text(info, &name),
+    })?;
+    if args.generate {
+        context.output.talk(&format!(
+            "{name} takes it with `waypost contact psk YOUR-NAME --file -`. Whoever sees it can pretend to be near you; \
+             your letters stay sealed."
+        ));
+    } else if shared && info.addresses.is_empty() && !context.output.is_json() {
+        context.output.talk(&format!(
+            "It is not known where {name} listens: wait for {name} to connect, or say so with --address."
+        ));
+    }
+    Ok(())
+}
+
+fn psk_text(info: &PskInfo, name: &str) -> String {
+    let mut text = match info.from.as_deref() {
+        None => format!("no key is shared with {name}\n"),
+        Some("invite") => format!("a key is shared with {name}, from the invite\n"),
+        Some(_) => format!("a key is shared with {name}\n"),
+    };
+    for address in &info.addresses {
+        text.push_str(&format!("listens at {}\n", clean_line(&address.to_string())));
+    }
+    text
 }
 
 async fn verify(context: &Context, args: Verify) -> Result<(), Failure> {

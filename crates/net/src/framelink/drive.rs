@@ -1,7 +1,7 @@
 //! The task of a link: reads, writes and keeps time until it is over. Profile FL-1.4, FL-2.1.
 
 use super::Transport;
-use super::shared::Shared;
+use super::machine::Shared;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};

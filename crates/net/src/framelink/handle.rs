@@ -2,7 +2,7 @@
 
 use super::Transport;
 use super::drive::drive;
-use super::shared::{Crowd, Shared, State};
+use super::machine::{Crowd, Shared, State};
 use crate::{Clock, Error};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Takes connections and gives links whose other side knows a key. Profile, Limits and errors.
 
 use super::handle::Link;
-use super::shared::Crowd;
+use super::machine::Crowd;
 use crate::{Clock, Error, tcp};
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -22,7 +22,7 @@ const SOURCES: usize = 4096;
 /// What a listener answers to.
 #[derive(Clone, Debug)]
 pub struct ListenerOptions {
-    /// Keys, tried in order.
+    /// Keys, tried in order; [`Listener::keys`] changes them later.
     pub psks: Vec<Psk>,
     /// Modes.
     pub modes: Vec<Mode>,
@@ -72,6 +72,8 @@ pub struct Accepted {
     pub link: Link,
     /// Which of the keys, from 0.
     pub psk: usize,
+    /// The key itself: keys may have changed since.
+    pub key: Psk,
     /// Where it comes from.
     pub from: SocketAddr,
 }
@@ -85,8 +87,24 @@ pub struct Listener {
     _stop: DropGuard,
 }
 
+/// Changes the keys of a listener.
+#[derive(Clone)]
+pub struct Keys(Arc<Mutex<Arc<Vec<Psk>>>>);
+
+impl Keys {
+    /// From now on these are good, and no others. Links that stand go on.
+    pub fn set(&self, psks: Vec<Psk>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(psks);
+    }
+
+    fn now(&self) -> Arc<Vec<Psk>> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 struct Shared {
     options: ListenerOptions,
+    keys: Keys,
     clock: Clock,
     crowd: Arc<Crowd>,
     handshakes: Mutex<VecDeque<(u64, Arc<Link>)>>,
@@ -121,6 +139,7 @@ impl Listener {
         let (queue, accepted) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
             crowd: Arc::new(Crowd::new(options.limits.links)),
+            keys: Keys(Arc::new(Mutex::new(Arc::new(options.psks.clone())))),
             options,
             clock: Clock::start(),
             handshakes: Mutex::default(),
@@ -145,6 +164,11 @@ impl Listener {
     /// Where it listens.
     pub const fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Changes the keys, from anywhere.
+    pub fn keys(&self) -> Keys {
+        self.shared.keys.clone()
     }
 
     /// What became of those who connected.
@@ -178,18 +202,19 @@ impl Shared {
         }
         let options = &self.options;
         let now = self.clock.now();
-        let machine = Machine::accept(now, options.psks.clone(), options.modes.clone(), options.settings.clone());
+        let psks = self.keys.now();
+        let machine = Machine::accept(now, psks.to_vec(), options.modes.clone(), options.settings.clone());
         // The settings were checked when the listener began.
         let Ok(machine) = machine else { return };
         let crowd = Some(Arc::clone(&self.crowd));
         let link = Arc::new(Link::run(stream, machine, self.clock, crowd, self.stop.child_token()));
         let number = self.counters.handshakes.fetch_add(1, Ordering::Relaxed);
         self.handshakes().push_back((number, Arc::clone(&link)));
-        tokio::spawn(Arc::clone(self).finish(number, link, from));
+        tokio::spawn(Arc::clone(self).finish(number, link, psks, from));
     }
 
     /// Waits for a handshake's end.
-    async fn finish(self: Arc<Self>, number: u64, link: Arc<Link>, from: SocketAddr) {
+    async fn finish(self: Arc<Self>, number: u64, link: Arc<Link>, psks: Arc<Vec<Psk>>, from: SocketAddr) {
         let opened = link.opened().await;
         let evicted = {
             let mut handshakes = self.handshakes();
@@ -201,8 +226,8 @@ impl Shared {
             Ok(opened) => {
                 self.counters.established.fetch_add(1, Ordering::Relaxed);
                 // Nobody else holds it once it has left the row.
-                let Some(link) = Arc::into_inner(link) else { return };
-                let _ = self.queue.send(Accepted { link, psk: opened.psk, from }).await;
+                let (Some(link), Some(key)) = (Arc::into_inner(link), psks.get(opened.psk)) else { return };
+                let _ = self.queue.send(Accepted { link, psk: opened.psk, key: key.clone(), from }).await;
             }
             Err(_) if evicted => {}
             Err(error) => {

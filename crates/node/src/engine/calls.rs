@@ -25,6 +25,7 @@ impl Engine {
             Call::ContactsRename(params) => answer(self.rename_contact(&params)),
             Call::ContactsRemove(params) => answer(self.remove_contact(now, rng, &params)),
             Call::ContactsVerification(params) => answer(self.verification(&params.contact)),
+            Call::ContactsPsk(params) => answer(self.contact_psk(now, rng, &params)),
             Call::ContactsVerify(params) => answer(self.verify_contact(now, rng, &params)),
             Call::LettersSend(params) => answer(self.send_letter(now, rng, params)),
             Call::LettersInbox(params) => answer(self.inbox(&params)),

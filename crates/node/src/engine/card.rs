@@ -5,7 +5,7 @@ use super::letters::fresh_id;
 use super::people::{check_own_name, introduced};
 use crate::method::{CardInfo, IdentityInfo, InviteInfo};
 use crate::servers::{self, MAX_RELAYS};
-use crate::{Error, card, invite};
+use crate::{Error, card, invite, shared_keys};
 use rand_core::CryptoRng;
 use waypost_core::{Address, Body, Card, ContactId, InviteToken, Letter, Now};
 use waypost_sremp::{Invitation, InvitedRelay, endpoint::Endpoint, x25519::PublicKey};
@@ -106,6 +106,10 @@ impl Engine {
             true => Some(invite::make(&self.store, rng, now.wall)?),
             false => None,
         };
+        if let Some((token, _)) = &invited {
+            shared_keys::invited(&self.store, token)?;
+            self.each_wire(now, rng, |wire, turn| wire.shared_keys_changed(turn))?;
+        }
         let token = invited.as_ref().map(|(token, _)| token);
         let link = card::to_link(&card, self.keys.signing(), token)?;
         let endpoints = card.addresses.iter().filter_map(|address| match address {

@@ -1,8 +1,7 @@
 //! Letters in: whose they are, whether they may come in, and what each kind does.
 
 use super::Engine;
-use crate::invite;
-use crate::{Config, Error, Event};
+use crate::{Config, Error, Event, invite, shared_keys};
 use rand_core::CryptoRng;
 use waypost_core::{Body, ContactId, InviteToken, Letter, Now, Protection, ReceiptKind, Wire as WireKind};
 use waypost_sremp::trust::book;
@@ -76,7 +75,10 @@ impl Engine {
         let known = self.store.contact(peer)?;
         let invited = match (&known, &token) {
             (Some(row), _) if row.status == ContactStatus::Contact => false,
-            (_, Some(token)) => invite::take(&self.store, token, now.wall)?,
+            (_, Some(token)) if invite::take(&self.store, token, now.wall)? => {
+                shared_keys::met(&self.store, &peer, token)?;
+                true
+            }
             _ => false,
         };
         if let (Some(row), false) = (&known, invited) {

@@ -61,10 +61,14 @@ impl Engine {
         event: WireEvent,
     ) -> Result<(), Error> {
         match event {
-            WireEvent::Received { peer, letter, token, protection } => {
-                self.received(now, rng, wire, peer, letter, token, protection)
+            WireEvent::Received { peer, letter, token, protection, by } => {
+                self.received(now, rng, by, peer, letter, token, protection)
             }
-            WireEvent::Sent { peer, letter, via, protection } => self.sent(now, wire, peer, letter, via, protection),
+            WireEvent::Sent { peer, letter, via, protection, by } => self.sent(now, by, peer, letter, via, protection),
+            WireEvent::Wanted { peer } => self.each_wire(now, rng, |wire, turn| wire.wanted(turn, peer)),
+            WireEvent::Carried(news) => {
+                self.with_wire(now, rng, WireKind::Sremp, |wire, turn| wire.carried(turn, news))
+            }
             WireEvent::Stored { peer, letter, via, protection } => {
                 self.stored(now, wire, peer, letter, via, protection)
             }
@@ -102,7 +106,7 @@ impl Engine {
     }
 
     fn plan_for(&self, contact: &ContactId) -> Result<Vec<WireKind>, Error> {
-        let enabled: Vec<_> = self.wires.iter().map(|wire| wire.kind()).collect();
+        let enabled: Vec<_> = self.wires.iter().filter(|wire| !wire.is_carrier()).map(|wire| wire.kind()).collect();
         let online: Vec<_> = self.wires.iter().filter(|wire| wire.is_online(contact)).map(|wire| wire.kind()).collect();
         let addresses = self.store.contact(*contact)?.map(|row| row.addresses).unwrap_or_default();
         Ok(router::plan(&addresses, &online, &enabled))
@@ -186,6 +190,8 @@ impl Engine {
     fn delivered(&mut self, now: Now, wire: WireKind, contact: ContactId, letter: LetterId) -> Result<(), Error> {
         self.store.remove_outbox(contact, letter)?;
         let route = self.end_routes(now, contact, letter, "delivered")?;
+        let wire = route.map_or(wire, |(_, wire)| wire);
+        let route = route.map(|(route, _)| route);
         self.step(now, contact, letter, &State::Delivered, "delivered", Some(wire), route)
     }
 
@@ -198,24 +204,24 @@ impl Engine {
         reason: String,
     ) -> Result<(), Error> {
         self.store.remove_outbox(contact, letter)?;
-        let route = self.end_routes(now, contact, letter, &reason)?;
+        let route = self.end_routes(now, contact, letter, &reason)?.map(|(route, _)| route);
         let what = format!("failed: {reason}");
         self.step(now, contact, letter, &State::Failed { reason }, &what, Some(wire), route)
     }
 
-    /// Ends what is under way for a letter. Gives the last attempt.
+    /// Ends what is under way for a letter. Gives the last attempt, and the wire it went by.
     fn end_routes(
         &mut self,
         now: Now,
         contact: ContactId,
         letter: LetterId,
         outcome: &str,
-    ) -> Result<Option<RouteId>, Error> {
+    ) -> Result<Option<(RouteId, WireKind)>, Error> {
         let open = self.store.routes(Some(contact), letter)?.into_iter().filter(|route| route.ended.is_none());
         let mut last = None;
         for route in open {
             self.store.end_route(route.route, outcome, now.wall)?;
-            last = Some(route.route);
+            last = Some((route.route, route.wire));
         }
         Ok(last)
     }

@@ -3,12 +3,15 @@
 use super::Engine;
 use super::show::sremp_error;
 use crate::method::{
-    AddContact, ContactInfo, ContactRef, Done, RemoveContact, RenameContact, RequestInfo, Verification, VerifyContact,
+    AddContact, ContactInfo, ContactRef, Done, PskInfo, PskParams, RemoveContact, RenameContact, RequestInfo,
+    Verification, VerifyContact,
 };
+use crate::shared_keys::{self, SharedKey};
 use crate::wire::{Turn, Wire};
 use crate::{Error, Event, card};
 use rand_core::CryptoRng;
 use waypost_core::{Address, Card, ContactId, InviteToken, Now, RelayAddress, Wire as WireKind};
+use waypost_framelink::{Fault, Psk};
 use waypost_sremp::identity::check_username;
 use waypost_sremp::trust::{VerifiedVia, book};
 use waypost_sremp::verification::{VerificationCode, VerificationNumber};
@@ -65,6 +68,9 @@ impl Engine {
         row.invite_token = token.or(row.invite_token);
         take_card(&mut row, card);
         self.store.put_contact(&row)?;
+        if let Some(token) = &row.invite_token {
+            shared_keys::met(&self.store, &row.id, token)?;
+        }
         self.contact_changed(now, rng, row.id)?;
         // Who holds an invite makes use of it at once, so that both sides can write.
         if row.invite_token.is_some() {
@@ -121,8 +127,46 @@ impl Engine {
         }
         self.store.remove_contact(row.id, params.forget)?;
         self.store.clear_setting(&introduced(&row.id))?;
+        shared_keys::remove(&self.store, &row.id)?;
         self.contact_changed(now, rng, row.id)?;
         Ok(Done { changed: 1 })
+    }
+
+    pub(super) fn contact_psk(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        params: &PskParams,
+    ) -> Result<PskInfo, Error> {
+        let row = self.resolve(&params.contact)?;
+        let known = shared_keys::load(&self.store, &row.id)?;
+        if params.address.as_ref().is_some_and(|address| address.wire() != WireKind::Framelink) {
+            return Err(Error::BadInput("the address looks like framelink://host:port".into()));
+        }
+        let psk = match (&params.line, params.generate, params.remove) {
+            (None, false, false) => known.as_ref().map(|key| (key.psk.clone(), key.from_invite)),
+            (Some(line), false, false) => Some((parse_psk(line)?, false)),
+            (None, true, false) => Some((shared_keys::generate(rng), false)),
+            (None, false, true) => None,
+            _ => return Err(Error::BadInput("either give a key, or make one, or remove it".into())),
+        };
+        let address = params.address.clone().or_else(|| known.as_ref().and_then(|key| key.address.clone()));
+        let key = psk.map(|(psk, from_invite)| SharedKey { psk, from_invite, address });
+        if key != known {
+            match &key {
+                Some(key) => shared_keys::save(&self.store, &row.id, key)?,
+                None => drop(shared_keys::remove(&self.store, &row.id)?),
+            }
+            self.contact_changed(now, rng, row.id)?;
+        }
+        let given = key.as_ref().and_then(|key| key.address.clone());
+        let of_card = row.addresses.into_iter().filter(|address| address.wire() == WireKind::Framelink);
+        Ok(PskInfo {
+            contact: row.id,
+            line: key.as_ref().map(|key| key.psk.to_line().to_string()),
+            from: key.as_ref().map(|key| if key.from_invite { "invite" } else { "hand" }.to_owned()),
+            addresses: given.into_iter().chain(of_card).collect(),
+        })
     }
 
     pub(super) fn verification(&self, contact: &ContactRef) -> Result<Verification, Error> {
@@ -264,6 +308,16 @@ impl Engine {
         self.event(Event::Contact { contact: contact.clone() });
         Ok(contact)
     }
+}
+
+fn parse_psk(line: &str) -> Result<Psk, Error> {
+    Psk::from_line(line).map_err(|fault| {
+        Error::BadInput(match fault {
+            Fault::PskCheck => "the key has a typing error; copy it again".into(),
+            Fault::PskWeak => "such a key is no secret; make one with --generate".into(),
+            _ => "a key is one line of 80 characters that begins with FRAMELINK-PSK-1-".into(),
+        })
+    })
 }
 
 fn not_verified() -> Error {

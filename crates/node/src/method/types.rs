@@ -130,6 +130,34 @@ object! {
         /// The name it shall have here.
         name: String,
     }
+    /// What to do with the key shared with a contact; shows it if nothing else is said.
+    PskParams {
+        /// The contact.
+        contact: ContactRef,
+        /// The key to share from now on: a `FRAMELINK-PSK-1-` line.
+        #[serde(default)]
+        line: Option<String>,
+        /// Make a new key.
+        #[serde(default)]
+        generate: bool,
+        /// Share none any more.
+        #[serde(default)]
+        remove: bool,
+        /// Where the contact listens, if its card does not say so: `framelink://host:port`.
+        #[serde(default)]
+        address: Option<Address>,
+    }
+    /// The key shared with a contact.
+    PskInfo {
+        /// The contact.
+        contact: ContactId,
+        /// The key as a line; whoever knows it can take part. None is shared if it is missing.
+        line: Option<String>,
+        /// `invite` or `hand`: where it comes from.
+        from: Option<String>,
+        /// Where the contact listens.
+        addresses: Vec<Address>,
+    }
     /// A contact to remove.
     RemoveContact {
         /// The contact.

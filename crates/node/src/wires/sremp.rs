@@ -3,6 +3,7 @@
 //! Sockets and connection machines are the driver's (`waypost_net::sremp`); here their events become
 //! the account's inputs, and its outputs their commands.
 
+mod carriers;
 mod names;
 mod own_relay;
 mod people;
@@ -16,7 +17,8 @@ use crate::Error;
 use crate::engine::{sremp_error, via_of};
 use crate::method::{SuggestedServer, WireStatus};
 use crate::servers::{Server, Uri};
-use crate::wire::{NetCommand, NetInput, Probe, ServerStatus, Turn, Wire, WireEvent};
+use crate::wire::{Carried, NetCommand, NetInput, Probe, ServerStatus, Turn, Wire, WireEvent};
+use carriers::Carriers;
 use names::Names;
 use own_relay::{LOOPBACK, OwnRelay};
 use people::{Contacts, standing_of};
@@ -89,6 +91,9 @@ pub struct Sremp {
     signing: SigningKey,
     probes: Probes,
     remotes: BTreeMap<LinkId, String>,
+    carriers: Carriers,
+    /// The wire of the message that is being read.
+    arriving: WireKind,
     /// Servers were read, and connections for letters that waited already at the start were asked for.
     started: bool,
     last_save: Option<SaveId>,
@@ -119,6 +124,8 @@ impl Sremp {
             account: Account::new(now, keys, AccountLimits::default(), AccountTiming::default()),
             probes: Probes::default(),
             remotes: BTreeMap::new(),
+            carriers: Carriers::default(),
+            arriving: WireKind::Sremp,
             started: false,
             last_save: None,
             events: VecDeque::new(),
@@ -141,6 +148,9 @@ impl Sremp {
                     self.last_save = Some(id);
                 }
                 AccountOutput::Event(event) => self.account_event(turn, event)?,
+                AccountOutput::Judged(link, verdict) if self.carriers.wire_of(link) != WireKind::Sremp => {
+                    self.carrier_judged(turn, link, &verdict)?;
+                }
                 AccountOutput::Judged(link, verdict) => self.command(DriverCommand::Judge(link, verdict)),
                 AccountOutput::Send(LOOPBACK, message) => {
                     self.relay_takes(turn, LOOPBACK, message)?;
@@ -179,11 +189,11 @@ impl Sremp {
     fn account_event(&mut self, turn: &mut Turn<'_>, event: AccountEvent) -> Result<(), Error> {
         let event = match event {
             AccountEvent::Received { peer, letter, token, protection } => {
-                WireEvent::Received { peer, letter, token, protection }
+                WireEvent::Received { peer, letter, token, protection, by: self.arriving }
             }
             AccountEvent::Sent { peer, letter, link, protection } => {
                 let via = self.remotes.get(&link).cloned().unwrap_or_default();
-                WireEvent::Sent { peer, letter, via, protection }
+                WireEvent::Sent { peer, letter, via, protection, by: self.carriers.wire_of(link) }
             }
             AccountEvent::Delivered { peer, letter } => WireEvent::Delivered { peer, letter },
             AccountEvent::Undeliverable { peer, letter, reason } => {
@@ -193,7 +203,10 @@ impl Sremp {
                 self.events.push_back(WireEvent::Unconfirmed { peer, letter });
                 return self.search_relay(turn, peer);
             }
-            AccountEvent::NeedLink(peer) => return self.want(turn, peer),
+            AccountEvent::NeedLink(peer) => {
+                self.events.push_back(WireEvent::Wanted { peer });
+                return self.want(turn, peer);
+            }
             AccountEvent::Online { peer, .. } => WireEvent::Presence { peer, online: true },
             AccountEvent::Offline(peer) => WireEvent::Presence { peer, online: false },
             AccountEvent::Identity { peer, notice } => {
@@ -303,7 +316,7 @@ impl Sremp {
     }
 
     fn command(&mut self, command: DriverCommand) {
-        self.commands.push_back(NetCommand::Sremp(SrempCommand::Driver(command)));
+        self.commands.push_back(self.carriers.addressed(command));
     }
 
     fn count(&mut self, reason: &str) {
@@ -314,6 +327,22 @@ impl Sremp {
 impl Wire for Sremp {
     fn kind(&self) -> WireKind {
         WireKind::Sremp
+    }
+
+    fn is_carrier(&self) -> bool {
+        false
+    }
+
+    fn wanted(&mut self, _: &mut Turn<'_>, _: ContactId) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn shared_keys_changed(&mut self, _: &mut Turn<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn carried(&mut self, turn: &mut Turn<'_>, news: Carried) -> Result<(), Error> {
+        self.take_carried(turn, news)
     }
 
     fn carry(
@@ -327,7 +356,7 @@ impl Wire for Sremp {
     }
 
     fn handle(&mut self, turn: &mut Turn<'_>, input: NetInput) -> Result<(), Error> {
-        let NetInput::Sremp(input) = input;
+        let NetInput::Sremp(input) = input else { return Ok(()) };
         let event = match input {
             SrempInput::Driver(event) => event,
             SrempInput::Listening(listening) => {
@@ -427,8 +456,9 @@ impl Wire for Sremp {
     }
 
     fn close_all(&mut self) -> Vec<NetCommand> {
-        let close = |link: &LinkId| NetCommand::Sremp(SrempCommand::Driver(DriverCommand::Close(*link, None)));
-        self.remotes.keys().map(close).collect()
+        // Carriers end theirs themselves.
+        let own = self.remotes.keys().filter(|link| self.carriers.wire_of(**link) == WireKind::Sremp);
+        own.map(|link| NetCommand::Sremp(SrempCommand::Driver(DriverCommand::Close(*link, None)))).collect()
     }
 
     fn contact_changed(&mut self, turn: &mut Turn<'_>, contact: ContactId) -> Result<(), Error> {

@@ -127,8 +127,9 @@ fn m1(case: &Case) {
     }
     let mut link = Link::accept(Now::default(), psks, modes, settings).unwrap();
     link.handle(Now::default(), &mut eph(), Input::Bytes(&m1)).unwrap();
+    let mut sent: Vec<u8> = std::iter::from_fn(|| link.poll()).filter_map(bytes_of).flatten().collect();
     link.handle(Now::default(), &mut eph(), Input::Eof).unwrap();
-    let sent: Vec<u8> = std::iter::from_fn(|| link.poll()).filter_map(sent).flatten().collect();
+    sent.extend(std::iter::from_fn(|| link.poll()).filter_map(bytes_of).flatten());
     let reason = match case.error() {
         None => {
             assert!(sent.len() > 8 + 72, "{case}: M2 and HELLO");
@@ -146,7 +147,7 @@ fn m1(case: &Case) {
     assert_eq!(sent, reject.unwrap_or_default(), "{case}");
 }
 
-fn sent(output: Output) -> Option<Vec<u8>> {
+fn bytes_of(output: Output) -> Option<Vec<u8>> {
     if let Output::Send(bytes) = output { Some(bytes) } else { None }
 }
 
@@ -171,7 +172,7 @@ fn m2(case: &Case) {
     let _m1 = link.poll();
     link.handle(Now::default(), &mut rng, Input::Bytes(&m2)).unwrap();
     link.handle(Now::default(), &mut rng, Input::Eof).unwrap();
-    assert_eq!(std::iter::from_fn(|| link.poll()).filter_map(sent).count(), 0, "{case}");
+    assert_eq!(std::iter::from_fn(|| link.poll()).filter_map(bytes_of).count(), 0, "{case}");
     let end = link.end().unwrap();
     assert!(end.in_handshake, "{case}");
     assert_eq!(end.fault.map(Fault::name), Some(name), "{case}");
