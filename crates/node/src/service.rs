@@ -93,14 +93,19 @@ impl Node {
         let mailboxes = config.sremp.own_relay.then(|| Mailboxes::open(home, start, relay)).transpose()?;
         let rendezvous = RendezvousClient::start(ClientConfig { dialling, ..ClientConfig::default() }, servers);
         let listening: Arc<[SocketAddr]> = driver.as_ref().map(|driver| driver.listening().into()).unwrap_or_default();
+        let links = carrier.as_ref().map(FramelinkDriver::listening).unwrap_or_default();
         let (calls, calls_in) = mpsc::channel(CALLS);
         let (events, _) = broadcast::channel(EVENTS);
         let (stop, stop_in) = watch::channel(false);
         let (stopped_out, stopped) = watch::channel(false);
-        let node =
-            Self { calls, events: events.downgrade(), stop: stop.clone(), stopped, listening: listening.clone() };
+        let node = Self {
+            calls,
+            events: events.downgrade(),
+            stop: stop.clone(),
+            stopped,
+            listening: [&listening, links].concat().into(),
+        };
 
-        let links = carrier.as_ref().map(FramelinkDriver::listening).unwrap_or_default();
         let addresses = config.sremp.reachable(&listening).into_iter().map(Address::Sremp);
         let addresses = addresses.chain(config.framelink.reachable(links).into_iter().map(Address::Framelink));
         engine.handle(clock(start), &mut rand::rng(), Input::Addresses(addresses.collect()))?;

@@ -26,6 +26,8 @@ pub const FIRST_LINK: u64 = 1 << 62;
 const QUEUE: usize = 1024;
 /// How long an address may take to answer.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Between two reports of what was carried.
+const PERIOD: Duration = Duration::from_secs(1);
 /// How long a link may take to end in good order.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -87,6 +89,13 @@ pub enum DriverEvent {
         /// What came.
         bytes: Vec<u8>,
     },
+    /// Messages that were carried since it was told last; at most once a second.
+    Traffic {
+        /// Bytes of messages that came.
+        bytes_in: u64,
+        /// Bytes of messages that were sent.
+        bytes_out: u64,
+    },
     /// A link or an attempt has ended.
     Down {
         /// Which.
@@ -109,6 +118,8 @@ struct Shared {
     links: Mutex<HashMap<u64, mpsc::Sender<LinkCommand>>>,
     listeners: Mutex<Vec<super::listener::Keys>>,
     accepted: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -131,10 +142,13 @@ impl FramelinkDriver {
             links: Mutex::default(),
             listeners: Mutex::default(),
             accepted: AtomicU64::new(FIRST_LINK + 1),
+            bytes_in: AtomicU64::default(),
+            bytes_out: AtomicU64::default(),
             stop,
             tasks: TaskTracker::new(),
             config,
         });
+        shared.tasks.spawn(Arc::clone(&shared).report());
         let mut listening = Vec::new();
         for address in &shared.config.listen {
             let options = ListenerOptions {
@@ -203,6 +217,16 @@ impl Shared {
         let _ = self.news.send(event).await;
     }
 
+    async fn report(self: Arc<Self>) {
+        while timeout(PERIOD, self.stop.cancelled()).await.is_err() {
+            let (bytes_in, bytes_out) =
+                (self.bytes_in.swap(0, Ordering::Relaxed), self.bytes_out.swap(0, Ordering::Relaxed));
+            if bytes_in + bytes_out > 0 {
+                self.tell(DriverEvent::Traffic { bytes_in, bytes_out }).await;
+            }
+        }
+    }
+
     async fn accept(self: Arc<Self>, mut listener: Listener) {
         while let Some(Accepted { link, key, from, .. }) = listener.accept().await {
             let keys = Arc::clone(&lock(&self.keys));
@@ -262,7 +286,9 @@ impl Shared {
         let sending = async {
             loop {
                 match queue.recv().await {
-                    Some(LinkCommand::Send(bytes)) if link.send(&bytes).await.is_ok() => {}
+                    Some(LinkCommand::Send(bytes)) if link.send(&bytes).await.is_ok() => {
+                        self.bytes_out.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    }
                     _ => break,
                 }
             }
@@ -274,6 +300,7 @@ impl Shared {
             loop {
                 match link.recv().await {
                     Ok(Some(Message { code: code::DATA, payload })) => {
+                        self.bytes_in.fetch_add(payload.len() as u64, Ordering::Relaxed);
                         self.tell(DriverEvent::Message { link: number, bytes: payload }).await;
                     }
                     Ok(Some(_)) => link.abort(code::error::UNSUPPORTED_CODE, ""),

@@ -114,12 +114,11 @@ impl Framelink {
         }
         self.links.insert(number, Link { peer, remote, we_dialled, introduced: false });
         let identity = Message::Identity(self.identity.signed().clone()).encode();
-        self.send(number, identity);
+        self.command(DriverCommand::Send(number, identity));
     }
 
     fn message(&mut self, number: u64, bytes: Vec<u8>) {
         let Some(link) = self.links.get_mut(&number) else { return };
-        self.status.bytes_in += bytes.len() as u64;
         if link.introduced {
             self.events.push_back(WireEvent::Carried(Carried::Message { link: LinkId(number), bytes }));
             return;
@@ -177,11 +176,6 @@ impl Framelink {
         Ok(())
     }
 
-    fn send(&mut self, link: u64, bytes: Vec<u8>) {
-        self.status.bytes_out += bytes.len() as u64;
-        self.command(DriverCommand::Send(link, bytes));
-    }
-
     fn command(&mut self, command: DriverCommand) {
         self.commands.push_back(NetCommand::Framelink(command));
     }
@@ -221,6 +215,10 @@ impl Wire for Framelink {
                 self.up(link, key, remote, we_dialled);
             }
             FramelinkInput::Driver(DriverEvent::Message { link, bytes }) => self.message(link, bytes),
+            FramelinkInput::Driver(DriverEvent::Traffic { bytes_in, bytes_out }) => {
+                self.status.bytes_in += bytes_in;
+                self.status.bytes_out += bytes_out;
+            }
             FramelinkInput::Driver(DriverEvent::Down { link, reason }) => self.down(turn, link, &reason)?,
         }
         Ok(())
