@@ -3,6 +3,7 @@
 mod files;
 mod listener;
 mod transfer;
+mod transports;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

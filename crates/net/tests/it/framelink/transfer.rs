@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use waypost_framelink::link::Status;
 use waypost_framelink::{Mode, Settings, code};
-use waypost_net::framelink::{Link, Pipes};
+use waypost_net::framelink::Link;
 
 /// FL-3.1, FL-3.2
 #[tokio::test]
@@ -82,14 +82,4 @@ async fn two_sides_send_64_mib_at_once_through_small_buffers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_sides_send_at_once_through_tiny_buffers() {
     both_write_before_they_read(300_000, 8 * 1024).await;
-}
-
-/// FL-0.3
-#[tokio::test]
-async fn a_link_runs_over_any_pair_of_pipes() {
-    let (ours, theirs) = tokio::io::duplex(100);
-    let top = Link::connect(Pipes::of(ours), psk(1), Mode::Hybrid, Settings::default()).unwrap();
-    let bottom = Link::accept(theirs, vec![psk(1)], vec![Mode::Hybrid], Settings::default()).unwrap();
-    top.send(&[3; 10_000]).await.unwrap();
-    assert_eq!(bottom.recv().await.unwrap().unwrap().payload, [3; 10_000]);
 }
