@@ -30,5 +30,5 @@ mod transport;
 
 pub use files::{Perms, read_block, read_psk, read_psk_with, take_block, write_block, write_psk};
 pub use handle::{Link, Message, Opened};
-pub use listener::{Accepted, Counts, ListenLimits, Listener, ListenerOptions};
+pub use listener::{Accepted, Arrival, Counts, ListenLimits, Listener, ListenerOptions};
 pub use transport::{Pipes, Transport};
