@@ -69,7 +69,7 @@ impl Output {
 
     /// Tells how the command ended.
     pub(crate) fn failure(self, failure: &Failure) {
-        let Failure::Error { kind, message, hint } = failure else { return };
+        let Failure::Error { kind, message, hint, .. } = failure else { return };
         let message = clean_text(message, "  ");
         let mut err = io::stderr().lock();
         let _ = if self.json {
