@@ -34,6 +34,14 @@ impl Failure {
         Self::new(ErrorKind::BadInput, message)
     }
 
+    /// What sort it is.
+    pub(crate) fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Error { kind, .. } => Some(*kind),
+            Self::Pipe | Self::Told(_) => None,
+        }
+    }
+
     /// What went wrong.
     pub(crate) fn message(&self) -> Option<&str> {
         match self {

@@ -7,7 +7,7 @@ mod table;
 mod time;
 
 use crate::failure::Failure;
-pub(crate) use clean::{clean_json, clean_line, clean_text};
+pub(crate) use clean::{clean_json, clean_line, clean_text, is_harmful};
 pub(crate) use letter::LetterLine;
 pub(crate) use qr::Qr;
 use serde::Serialize;

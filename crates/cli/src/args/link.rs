@@ -236,8 +236,9 @@ pub(crate) struct LinkOptions {
     #[arg(long, value_name = "BYTES", value_parser = credit)]
     pub(crate) credit: Option<u32>,
     /// Ask for a sign of life after so many seconds, give up after two and a half times as many; 0: never
-    #[arg(long, value_name = "SECS", default_value_t = 60)]
-    pub(crate) keepalive: u64,
+    /// [default: 60; for files 15]
+    #[arg(long, value_name = "SECS")]
+    pub(crate) keepalive: Option<u64>,
     /// Hide lengths: none, or bucket to fill up what is written to one of a few sizes
     #[arg(long, default_value = "none", value_parser = pad)]
     pub(crate) pad: Pad,

@@ -14,6 +14,7 @@ mod listen;
 mod local;
 mod plan;
 mod raw;
+mod transfer;
 
 use crate::args::{Link, NewFile};
 use crate::command::up::Signals;
@@ -72,7 +73,9 @@ pub(super) async fn run(output: Output, command: Link) -> Result<(), Failure> {
     match command {
         Link::Listen(args) => listen::run(Teller::new(output, args.options.quiet), args, &stop).await,
         Link::Connect(args) => connect::run(Teller::new(output, args.options.quiet), args, &stop).await,
-        Link::Send(_) | Link::Receive(_) | Link::Keygen(_) | Link::Genblock(_) => Ok(()),
+        Link::Send(args) => transfer::send(Teller::new(output, args.options.quiet), args, &stop).await,
+        Link::Receive(args) => transfer::receive(Teller::new(output, args.options.quiet), args, &stop).await,
+        Link::Keygen(_) | Link::Genblock(_) => Ok(()),
     }
 }
 

@@ -31,6 +31,10 @@ pub(super) enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<&'a str>,
     },
+    /// A file begins to travel, or goes on.
+    Started { name: &'a str, size: u64, offset: u64 },
+    /// A link broke; the file goes on with the next.
+    Broken { message: &'a str },
     /// No link came to be.
     Failed { peer: String, message: &'a str },
     /// The user should know.
@@ -82,6 +86,11 @@ impl Event<'_> {
                 format!("link {link}: closed; {sent} bytes sent, {received} received")
             }
             Self::Ended { link, message: Some(message), .. } => format!("link {link}: {}", clean_line(message)),
+            Self::Started { name, size, offset: 0 } => format!("{}: {size} bytes", clean_line(name)),
+            Self::Started { name, size, offset } => {
+                format!("{}: {size} bytes, going on at {offset}", clean_line(name))
+            }
+            Self::Broken { message } => format!("{}; trying again", clean_line(message)),
             Self::Failed { peer, message } => format!("{peer}: {}", clean_line(message)),
             Self::Warning { message } => format!("warning: {message}"),
         }

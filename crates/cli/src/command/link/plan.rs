@@ -124,7 +124,8 @@ fn settings(options: &LinkOptions, raw: bool) -> Result<Settings, Failure> {
             .map_err(|_| usage("--max-frame is at most 4G minus one byte", "leave it away to use the default"))?,
         None => defaults.0.max_frame,
     };
-    let keepalive = Some(Duration::from_secs(options.keepalive)).filter(|every| !every.is_zero() && !raw);
+    let keepalive = options.keepalive.map(Duration::from_secs).or(defaults.1.keepalive);
+    let keepalive = keepalive.filter(|every| !every.is_zero() && !raw);
     let dead = keepalive.map_or(defaults.1.dead, |every| every.saturating_mul(5) / 2);
     Ok(Settings {
         framing: Framing {
