@@ -17,6 +17,7 @@ mod conversation;
 mod daemon;
 mod demo;
 mod found;
+mod link;
 mod namespaces;
 mod operator;
 mod people;
