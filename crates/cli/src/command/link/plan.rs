@@ -56,6 +56,9 @@ impl Plan {
         if modes.len() > 1 && side == Side::Connects {
             return Err(usage("the side that connects uses one mode", "give one --mode"));
         }
+        if !raw {
+            refuse_options_of_raw(options)?;
+        }
         let settings = settings(options, raw)?;
         settings.check(if raw { Mode::Raw } else { Mode::Hybrid }).map_err(|_| {
             let reason = "these numbers cannot be: --max-frame is 1024 or more, and --credit 1 to 2G minus one byte";
@@ -73,16 +76,20 @@ impl Keys {
     }
 }
 
-fn keys(options: &LinkOptions, modes: Vec<Mode>, side: Side) -> Result<Keys, Failure> {
+fn refuse_options_of_raw(options: &LinkOptions) -> Result<(), Failure> {
     let of_raw = [
         (options.block_file.is_some(), "--block-file"),
         (options.role.is_some(), "--role"),
         (options.mac_init == MacInit::Standard, "--mac-init standard"),
         (options.seq_wrap == "1", "--seq-wrap 1"),
     ];
-    if let Some((_, name)) = of_raw.iter().find(|(given, _)| *given) {
-        return Err(usage(&format!("{name} is for --mode raw"), "leave it away, or give --mode raw"));
+    match of_raw.iter().find(|(given, _)| *given) {
+        Some((_, name)) => Err(usage(&format!("{name} is for --mode raw"), "leave it away, or give --mode raw")),
+        None => Ok(()),
     }
+}
+
+fn keys(options: &LinkOptions, modes: Vec<Mode>, side: Side) -> Result<Keys, Failure> {
     match (options.psk_file.len(), side) {
         (0, _) => return Err(usage("--psk-file is missing", "make a key with `waypost link keygen link.key`")),
         (2.., Side::Connects) => return Err(usage("the side that connects uses one key", "give one --psk-file")),

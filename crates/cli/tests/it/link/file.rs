@@ -190,15 +190,10 @@ async fn files_are_only_replaced_by_force() {
 async fn a_file_does_not_go_into_a_pipe() {
     let host = Host::new().await;
     fs::write(host.file("f"), b"x").unwrap();
-    let (listening, address) = host.listen(&[]).await;
-    let mut sending = sender(&host, "f", address);
-    let (sent, listened) = tokio::join!(
-        async {
-            sending.close();
-            sending.end().await
-        },
-        listening.end()
-    );
+    let (mut listening, address) = host.listen(&[]).await;
+    let sending = sender(&host, "f", address);
+    listening.event("ended").await;
+    let (sent, listened) = tokio::join!(sending.end(), listening.end());
     sent.assert(6, "does not understand");
     listened.assert(6, "something else than a stream");
     assert_eq!(listened.stdout, b"");

@@ -20,8 +20,8 @@ async fn whatever_keeps_a_link_from_being_is_named() {
     // It goes on after all of them.
     let mut good = host.connect(address, &[]);
     good.event("open").await;
-    good.end().await.assert(0, "");
-    listening.end().await.assert(0, "");
+    let (good, listened) = tokio::join!(good.end(), listening.end());
+    assert_eq!((good.code, listened.code), (0, 0), "{good:?} {listened:?}");
     host.connect(address, &[]).end().await.assert(2, "cannot connect");
 }
 
@@ -55,8 +55,9 @@ async fn what_is_no_framelink_is_told_apart() {
 async fn raw_sides_that_do_not_fit_say_what_to_look_at() {
     let host = Host::new().await;
     let raw = ["--mode", "raw", "--block-file", "block"];
-    let (listening, address) = host.listening(&[&["listen", "127.0.0.1:0"], &raw[..]].concat()).await;
+    let (mut listening, address) = host.listening(&[&["listen", "127.0.0.1:0"], &raw[..]].concat()).await;
     let keyed = host.connect(address, &[]);
+    listening.event("warning").await;
     let (listened, keyed) = tokio::join!(listening.end(), keyed.end());
     listened.assert(4, "it speaks psk or hybrid");
     listened.assert(4, "counts as used");
@@ -66,10 +67,11 @@ async fn raw_sides_that_do_not_fit_say_what_to_look_at() {
     assert_eq!(host.run(&["genblock", "twins"]).await.code, 0);
     let raw = ["--mode", "raw", "--block-file", "twins", "--role", "top"];
     let listen = [&["listen", "127.0.0.1:0", "--state-dir", "here"], &raw[..]].concat();
-    let (listening, address) = host.listening(&listen).await;
+    let (mut listening, address) = host.listening(&listen).await;
     let there = address.to_string();
     let mut connecting = host.start(&[&["connect", &there, "--state-dir", "there"], &raw[..]].concat());
     connecting.write(b"the first frame that cannot be read").await;
+    listening.event("warning").await;
     listening.end().await.assert(4, "is one --role top and the other bottom");
 }
 
