@@ -92,7 +92,7 @@ to that address gets a link of its own, until Ctrl-C.
 Examples:
   tar c docs | waypost link connect server.example:7777 --psk-file link.key
   waypost link connect server.example:7777 --psk-file link.key --local 127.0.0.1:8080
-  ssh -o ProxyCommand='waypost link connect %h:7777 --psk-file link.key' server.example";
+  ssh -o ProxyCommand='waypost link connect -q %h:7777 --psk-file link.key' server.example";
 
 const SEND_HELP: &str = "\
 One side listens, the other connects, whichever can be reached. The side that connects does

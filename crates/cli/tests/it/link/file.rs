@@ -236,7 +236,6 @@ async fn a_large_file_takes_little_memory() {
     assert_eq!((sent.code, received.code), (0, 0), "{sent:?} {received:?}");
     assert_eq!(host.file("in/f").metadata().unwrap().len(), LENGTH);
     assert!(most < 32 << 10, "{most} KiB");
-    eprintln!("at most {most} KiB");
 }
 
 /// The most memory a process ever had, in KiB.
