@@ -7,7 +7,9 @@ use crate::failure::{Exit, LinkExit};
 use crate::speak::Speak;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-pub(crate) use link::{Ends, Link, LinkConnect, LinkListen, LinkOptions, LinkReceive, LinkSend, NewFile, Size};
+pub(crate) use link::{
+    Ends, Link, LinkConnect, LinkListen, LinkOptions, LinkReceive, LinkSend, NewFile, RawOptions, Size,
+};
 pub(crate) use servers::{Ping, Serve, ServerCommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -132,6 +132,8 @@ pub(crate) struct LinkListen {
     pub(crate) target: Option<SrempAddress>,
     #[command(flatten)]
     pub(crate) options: LinkOptions,
+    #[command(flatten)]
+    pub(crate) raw: RawOptions,
 }
 
 /// `link connect`.
@@ -146,6 +148,8 @@ pub(crate) struct LinkConnect {
     pub(crate) local: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) options: LinkOptions,
+    #[command(flatten)]
+    pub(crate) raw: RawOptions,
 }
 
 /// `link send`.
@@ -210,25 +214,12 @@ pub(crate) struct LinkOptions {
     /// The key that both sides have, of `waypost link keygen`
     #[arg(long, value_name = "FILE")]
     pub(crate) psk_file: Vec<PathBuf>,
-    /// hybrid, psk or raw; to listen, several with commas between them [default: hybrid]
+    /// hybrid, psk or (not for files) raw; to listen, several with commas between them [default: hybrid]
     #[arg(long, value_name = "MODE", value_delimiter = ',', value_parser = mode)]
     pub(crate) mode: Vec<Mode>,
-    /// raw: the block, of `waypost link genblock`; it works once in each role
-    #[arg(long, value_name = "FILE")]
-    pub(crate) block_file: Option<PathBuf>,
-    /// raw: top or bottom; the other side must be the other one, for two alike give away what both
-    /// say [default: top connects, bottom listens]
-    #[arg(long, value_parser = role)]
-    pub(crate) role: Option<Role>,
     /// Where frames begin, block or stream; the same on both sides
     #[arg(long, default_value = "block", value_parser = align)]
     pub(crate) align: Align,
-    /// raw: secret or standard; standard is for a literal peer, and who knows a plaintext can forge
-    #[arg(long, default_value = "secret", value_parser = mac_init)]
-    pub(crate) mac_init: MacInit,
-    /// raw: the frame number behind the last, 0 or 1; the same on both sides
-    #[arg(long, value_name = "N", default_value = "0", value_parser = ["0", "1"])]
-    pub(crate) seq_wrap: String,
     /// Largest frame that is taken; 1024 or more [default: 1M]
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_frame: Option<Size>,
@@ -248,12 +239,31 @@ pub(crate) struct LinkOptions {
     /// Take key and block files that others can read
     #[arg(long)]
     pub(crate) insecure_perms: bool,
-    /// raw: where used blocks are remembered [default: waypost in your folder for state]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state_dir: Option<PathBuf>,
     /// Say nothing but errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// What only links of mode raw need.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Options of mode raw")]
+pub(crate) struct RawOptions {
+    /// The block, of `waypost link genblock`; it works once in each role
+    #[arg(long, value_name = "FILE")]
+    pub(crate) block_file: Option<PathBuf>,
+    /// top or bottom; the other side must be the other one, for two alike give away what both
+    /// say [default: top connects, bottom listens]
+    #[arg(long, value_parser = role)]
+    pub(crate) role: Option<Role>,
+    /// secret or standard; standard is for a literal peer, and who knows a plaintext can forge
+    #[arg(long, default_value = "secret", value_parser = mac_init)]
+    pub(crate) mac_init: MacInit,
+    /// The frame number behind the last, 0 or 1; the same on both sides
+    #[arg(long, value_name = "N", default_value = "0", value_parser = ["0", "1"])]
+    pub(crate) seq_wrap: String,
+    /// Where used blocks are remembered [default: waypost in your folder for state]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
 /// A number of bytes, like `65536`, `64K` or `4M`.

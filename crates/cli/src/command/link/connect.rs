@@ -39,7 +39,7 @@ pub(super) struct Way {
 
 /// Connects as the arguments say.
 pub(super) async fn run(tell: Teller, args: LinkConnect, stop: &CancellationToken) -> Result<(), Failure> {
-    let Plan { settings, secret } = Plan::new(&args.options, Side::Connects)?;
+    let Plan { settings, secret } = Plan::new(&args.options, Some(&args.raw), Side::Connects)?;
     let way = match secret {
         Secret::Raw(block) => return raw::connect(tell, &args.to, args.local, block, settings, stop).await,
         Secret::Keyed(keys) => Way { to: args.to, keys, settings },

@@ -22,7 +22,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Accepts links as the arguments say.
 pub(super) async fn run(tell: Teller, args: LinkListen, stop: &CancellationToken) -> Result<(), Failure> {
-    let Plan { settings, secret } = Plan::new(&args.options, Side::Listens)?;
+    let Plan { settings, secret } = Plan::new(&args.options, Some(&args.raw), Side::Listens)?;
     let keys = match secret {
         Secret::Raw(block) => return raw::listen(tell, args.address, args.target, block, settings, stop).await,
         Secret::Keyed(keys) => keys,

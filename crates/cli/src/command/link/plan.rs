@@ -1,7 +1,7 @@
 //! Options as typed, checked: which keys, which modes, how frames are.
 
 use super::ending;
-use crate::args::{LinkOptions, Size};
+use crate::args::{LinkOptions, RawOptions, Size};
 use crate::failure::{Exit, Failure, LinkExit};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub(super) struct RawBlock {
 
 impl Plan {
     /// Checks the options, and reads the keys.
-    pub(super) fn new(options: &LinkOptions, side: Side) -> Result<Self, Failure> {
+    pub(super) fn new(options: &LinkOptions, of_raw: Option<&RawOptions>, side: Side) -> Result<Self, Failure> {
         let modes = if options.mode.is_empty() { vec![Mode::Hybrid] } else { options.mode.clone() };
         let raw = modes.contains(&Mode::Raw);
         if raw && modes.len() > 1 {
@@ -56,15 +56,21 @@ impl Plan {
         if modes.len() > 1 && side == Side::Connects {
             return Err(usage("the side that connects uses one mode", "give one --mode"));
         }
-        if !raw {
-            refuse_options_of_raw(options)?;
+        if let (false, Some(of_raw)) = (raw, of_raw) {
+            refuse_options_of_raw(of_raw)?;
         }
-        let settings = settings(options, raw)?;
+        let settings = settings(options, of_raw.filter(|_| raw))?;
         settings.check(if raw { Mode::Raw } else { Mode::Hybrid }).map_err(|_| {
             let reason = "these numbers cannot be: --max-frame is 1024 or more, and --credit 1 to 2G minus one byte";
             usage(reason, "leave them away to use the defaults")
         })?;
-        let secret = if raw { Secret::Raw(block(options, side)?) } else { Secret::Keyed(keys(options, modes, side)?) };
+        let secret = match (raw, of_raw) {
+            (false, _) => Secret::Keyed(keys(options, modes, side)?),
+            (true, Some(of_raw)) => Secret::Raw(block(options, of_raw, side)?),
+            (true, None) => {
+                return Err(usage("files do not travel in mode raw", "use --mode hybrid or psk, with --psk-file"));
+            }
+        };
         Ok(Self { settings, secret })
     }
 }
@@ -76,7 +82,7 @@ impl Keys {
     }
 }
 
-fn refuse_options_of_raw(options: &LinkOptions) -> Result<(), Failure> {
+fn refuse_options_of_raw(options: &RawOptions) -> Result<(), Failure> {
     let of_raw = [
         (options.block_file.is_some(), "--block-file"),
         (options.role.is_some(), "--role"),
@@ -102,18 +108,18 @@ fn keys(options: &LinkOptions, modes: Vec<Mode>, side: Side) -> Result<Keys, Fai
     Ok(Keys { psks: options.psk_file.iter().map(read).collect::<Result<_, _>>()?, modes })
 }
 
-fn block(options: &LinkOptions, side: Side) -> Result<RawBlock, Failure> {
+fn block(options: &LinkOptions, of_raw: &RawOptions, side: Side) -> Result<RawBlock, Failure> {
     if !options.psk_file.is_empty() {
         return Err(usage("--psk-file is not for --mode raw", "give --block-file instead"));
     }
-    let Some(file) = options.block_file.clone() else {
+    let Some(file) = of_raw.block_file.clone() else {
         return Err(usage("--block-file is missing", "make a block with `waypost link genblock once.block`"));
     };
-    let role = options.role.unwrap_or(match side {
+    let role = of_raw.role.unwrap_or(match side {
         Side::Connects => Role::Top,
         Side::Listens => Role::Bottom,
     });
-    let state = match &options.state_dir {
+    let state = match &of_raw.state_dir {
         Some(folder) => folder.clone(),
         None => default_state()?,
     };
@@ -124,7 +130,7 @@ const fn perms(options: &LinkOptions) -> Perms {
     if options.insecure_perms { Perms::Any } else { Perms::OwnersOnly }
 }
 
-fn settings(options: &LinkOptions, raw: bool) -> Result<Settings, Failure> {
+fn settings(options: &LinkOptions, raw: Option<&RawOptions>) -> Result<Settings, Failure> {
     let defaults = (Limits::default(), Timing::default());
     let max_frame = match options.max_frame {
         Some(Size(bytes)) => u32::try_from(bytes)
@@ -132,13 +138,13 @@ fn settings(options: &LinkOptions, raw: bool) -> Result<Settings, Failure> {
         None => defaults.0.max_frame,
     };
     let keepalive = options.keepalive.map(Duration::from_secs).or(defaults.1.keepalive);
-    let keepalive = keepalive.filter(|every| !every.is_zero() && !raw);
+    let keepalive = keepalive.filter(|every| !every.is_zero() && raw.is_none());
     let dead = keepalive.map_or(defaults.1.dead, |every| every.saturating_mul(5) / 2);
     Ok(Settings {
         framing: Framing {
             align: options.align,
-            mac_init: options.mac_init,
-            wraps_to_one: options.seq_wrap == "1",
+            mac_init: raw.map_or_else(MacInit::default, |raw| raw.mac_init),
+            wraps_to_one: raw.is_some_and(|raw| raw.seq_wrap == "1"),
             ..Framing::default()
         },
         duplex: options.duplex,

@@ -103,7 +103,7 @@ async fn wrong_usage_is_explained() {
     for (args, words) in wrong {
         host.run(args).await.assert(1, words);
     }
-    let args = ["send", "key", "--mode", "raw", "--block-file", "block", "--connect", nowhere];
+    let args = ["send", "key", "--mode", "raw", "--connect", nowhere];
     host.run(&args).await.assert(1, "files do not travel in mode raw");
     let taken = TcpListener::bind(listen).await.unwrap();
     let args = ["listen", &taken.local_addr().unwrap().to_string(), "--psk-file", "key"];

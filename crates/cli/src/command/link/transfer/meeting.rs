@@ -48,11 +48,9 @@ impl Meeting {
         stop: &CancellationToken,
     ) -> Result<Self, Failure> {
         let side = if ends.connect.is_some() { Side::Connects } else { Side::Listens };
-        let Plan { settings, secret } = Plan::new(options, side)?;
+        let Plan { settings, secret } = Plan::new(options, None, side)?;
         let settings = fitting(settings, options);
-        let Secret::Keyed(keys) = secret else {
-            return Err(usage("files do not travel in mode raw", "use --mode hybrid or psk, with --psk-file"));
-        };
+        let Secret::Keyed(keys) = secret else { return Err(listen::stopped()) };
         let place = match (&ends.connect, ends.listen) {
             (Some(to), _) => Place::There(Box::new(Way { to: to.clone(), keys, settings })),
             (None, Some(address)) => Place::Here(listen::open(tell, address, keys, settings, stop)?),
