@@ -52,7 +52,7 @@ pub(super) async fn bridge<L: Local>(link: &Link, local: L, stop: &CancellationT
         }
     };
     match (end.status, end.fault) {
-        (Status::Closed | Status::Ended, None) => drop((reader, writer)),
+        (Status::Closed | Status::Ended, None) => L::finish(reader, writer),
         _ => L::reset(reader, writer).await,
     }
     Crossed { end, sent: count.sent.into_inner(), received: count.received.into_inner() }

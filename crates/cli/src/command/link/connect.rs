@@ -3,7 +3,7 @@
 use super::crossing::Crossing;
 use super::event::{Event, Teller};
 use super::listen::{finish, stopped};
-use super::local::Local;
+use super::local::{Local, guard};
 use super::plan::{Keys, Plan, Secret, Side};
 use super::{ending, raw};
 use crate::args::LinkConnect;
@@ -110,6 +110,7 @@ async fn serve(tell: Teller, address: SocketAddr, way: Way, stop: &CancellationT
     let mut number = 0;
     while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
         let Some((stream, _)) = accept(&listener, stop).await else { break };
+        guard(&stream);
         number += 1;
         let (way, stop) = (way.clone(), stop.clone());
         links.spawn(async move {

@@ -23,7 +23,13 @@ pub(super) trait Local: Send {
     type Reader: AsyncRead + Unpin + Send;
     type Writer: AsyncWrite + Unpin + Send;
 
+    /// Both directions. From here on it is reset when this process dies.
     fn apart(self) -> (Self::Reader, Self::Writer);
+
+    /// Ends it well.
+    fn finish(reader: Self::Reader, writer: Self::Writer) {
+        drop((reader, writer));
+    }
 
     /// Ends it so that nobody takes it for a clean end, where it can: after everything that was written.
     fn reset(reader: Self::Reader, writer: Self::Writer) -> impl Future<Output = ()> + Send;
@@ -35,7 +41,13 @@ impl Local for TcpStream {
 
     fn apart(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         let _ = self.set_nodelay(true);
+        guard(&self);
         self.into_split()
+    }
+
+    fn finish(reader: OwnedReadHalf, writer: OwnedWriteHalf) {
+        let _ = SockRef::from(reader.as_ref()).set_linger(None);
+        drop((reader, writer));
     }
 
     async fn reset(reader: OwnedReadHalf, writer: OwnedWriteHalf) {
@@ -44,11 +56,15 @@ impl Local for TcpStream {
         while has_unsent(stream) && Instant::now() < until {
             sleep(LOOK).await;
         }
-        // Lingering for no time is how a socket is reset.
-        let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
         // Dropped, it would say a clean end first.
         writer.forget();
     }
+}
+
+/// Lets a connection be reset whenever it is closed, be it by the death of this process: lingering for no time is how
+/// that is said.
+pub(super) fn guard(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// Whether a reset now would throw away what was written: with a low-water mark of one byte a socket takes more

@@ -139,14 +139,21 @@ async fn a_truncated_link_is_a_reset_behind_what_is_verified() {
     assert_eq!(read_until_reset(&mut far).await, b"he target");
 }
 
-/// The listening side is killed: the local side must not take it for an end.
+/// A side that is killed can say nothing: what it leaves must not look like an end, here or there.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_peer_is_a_reset() {
-    let tunnel = Tunnel::new().await;
-    let (mut near, _far) = tunnel.connection().await;
-    near.write_all(b"hello").await.unwrap();
-    tunnel.listening.signal("KILL").await;
-    assert_eq!(read_until_reset(&mut near).await, b"");
+async fn a_killed_side_is_a_reset_at_both_ends() {
+    for kills_listening in [true, false] {
+        let tunnel = Tunnel::new().await;
+        let (mut near, mut far) = tunnel.connection().await;
+        near.write_all(b"hello").await.unwrap();
+        far.read_exact(&mut [0; 5]).await.unwrap();
+        far.write_all(b"hello").await.unwrap();
+        near.read_exact(&mut [0; 5]).await.unwrap();
+        let killed = if kills_listening { &tunnel.listening } else { &tunnel.connecting };
+        killed.signal("KILL").await;
+        assert_eq!(read_until_reset(&mut near).await, b"");
+        assert_eq!(read_until_reset(&mut far).await, b"");
+    }
 }
 
 /// ERROR 5: a reset goes through, in both directions.
