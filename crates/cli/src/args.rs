@@ -1,10 +1,15 @@
 //! The arguments as they are typed.
 
+mod link;
 mod servers;
 
+use crate::failure::{Exit, LinkExit};
 use crate::speak::Speak;
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+pub(crate) use link::{
+    Ends, Link, LinkConnect, LinkListen, LinkOptions, LinkReceive, LinkSend, NewFile, RawOptions, Size,
+};
 pub(crate) use servers::{Ping, Serve, ServerCommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +42,17 @@ pub(crate) struct Args {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// The exit code of arguments that cannot be parsed: `link` counts otherwise than the rest.
+    pub(crate) fn usage_exit() -> Exit {
+        let matches = Self::command().ignore_errors(true).try_get_matches();
+        match matches.as_ref().map(clap::ArgMatches::subcommand_name) {
+            Ok(Some("link")) => Exit::Link(LinkExit::Usage),
+            _ => Exit::BadInput,
+        }
+    }
 }
 
 /// What holds for every command.
@@ -111,6 +127,9 @@ pub(crate) enum Command {
     Api(Api),
     /// See two nodes talk, be killed, and lose nothing
     Demo(Demo),
+    /// A secured pipe, tunnel or file transfer to another machine; needs a key file and nothing else
+    #[command(subcommand)]
+    Link(Link),
     /// Speak a bare protocol without a node, to debug and to test other software
     #[command(subcommand)]
     Speak(Speak),

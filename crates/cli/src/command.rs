@@ -9,6 +9,7 @@ mod contact;
 mod demo;
 mod init;
 mod letters;
+mod link;
 mod manual;
 mod netcheck;
 mod node;
@@ -17,9 +18,10 @@ mod serve;
 mod server;
 mod up;
 
-use crate::args::Command;
+use crate::args::{Command, Link};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::session::{Network, Session};
 use std::time::Duration;
 use waypost_core::ErrorKind;
@@ -34,6 +36,15 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Man { dir } => manual::man(context.output, dir.as_deref()),
         Command::Api(args) if args.openrpc => context.output.json(&waypost_api::document()),
         other => with_runtime(run_async(context, other)),
+    }
+}
+
+/// `link`, which needs no data folder.
+pub(crate) fn link(output: Output, command: Link) -> Result<(), Failure> {
+    match command {
+        Link::Keygen(args) => link::keygen(output, &args),
+        Link::Genblock(args) => link::genblock(output, &args),
+        other => with_runtime(link::run(output, other)),
     }
 }
 
@@ -64,6 +75,7 @@ async fn run_async(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Init(_)
         | Command::Import(_)
         | Command::Config(_)
+        | Command::Link(_)
         | Command::Completions { .. }
         | Command::Man { .. } => Ok(()),
     }

@@ -14,8 +14,10 @@ pub(crate) enum Failure {
     Told(Exit),
     /// Something to tell.
     Error {
-        /// Decides the exit code.
+        /// What sort it is.
         kind: ErrorKind,
+        /// Follows from the kind, unless the command counts otherwise.
+        exit: Exit,
         /// What went wrong.
         message: String,
         /// The next step.
@@ -25,17 +27,43 @@ pub(crate) enum Failure {
 
 impl Failure {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self::Error { kind, message: message.into(), hint: None }
+        Self::Error { kind, exit: Exit::of(kind), message: message.into(), hint: None }
     }
 
     pub(crate) fn bad_input(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::BadInput, message)
     }
 
+    /// What sort it is.
+    pub(crate) fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Error { kind, .. } => Some(*kind),
+            Self::Pipe | Self::Told(_) => None,
+        }
+    }
+
+    /// What went wrong.
+    pub(crate) fn message(&self) -> Option<&str> {
+        match self {
+            Self::Error { message, .. } => Some(message),
+            Self::Pipe | Self::Told(_) => None,
+        }
+    }
+
     /// Says what to do next, unless something said so before.
     pub(crate) fn or_hint(self, text: &str) -> Self {
         match self {
-            Self::Error { kind, message, hint: None } => Self::Error { kind, message, hint: Some(text.to_owned()) },
+            Self::Error { kind, exit, message, hint: None } => {
+                Self::Error { kind, exit, message, hint: Some(text.to_owned()) }
+            }
+            other => other,
+        }
+    }
+
+    /// Ends with this code instead of the one of its kind.
+    pub(crate) fn exiting(self, exit: Exit) -> Self {
+        match self {
+            Self::Error { kind, message, hint, .. } => Self::Error { kind, exit, message, hint },
             other => other,
         }
     }
@@ -54,7 +82,7 @@ impl Failure {
         match self {
             Self::Pipe => Exit::Ok,
             Self::Told(exit) => *exit,
-            Self::Error { kind, .. } => Exit::of(*kind),
+            Self::Error { exit, .. } => *exit,
         }
     }
 }
@@ -62,14 +90,32 @@ impl Failure {
 /// The exit codes of the manual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    Ok = 0,
-    Failed = 1,
-    BadInput = 2,
-    NotFound = 3,
-    Unreachable = 4,
-    Locked = 5,
-    Security = 6,
-    Limit = 7,
+    Ok,
+    Failed,
+    BadInput,
+    NotFound,
+    Unreachable,
+    Locked,
+    Security,
+    Limit,
+    /// `link` counts by the profile of its protocol.
+    Link(LinkExit),
+}
+
+/// The exit codes of `link`. Framelink profile, Tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkExit {
+    /// Wrong usage, or this machine does not let it.
+    Usage,
+    /// No link came to be.
+    Handshake,
+    Truncated,
+    Violation,
+    Timeout,
+    /// The other side ended it, or this one did.
+    Aborted,
+    /// A key or block file cannot be used.
+    KeyFile,
 }
 
 impl Exit {
@@ -86,9 +132,25 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// As the system is told.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed | Self::Link(LinkExit::Usage) => 1,
+            Self::BadInput | Self::Link(LinkExit::Handshake) => 2,
+            Self::NotFound | Self::Link(LinkExit::Truncated) => 3,
+            Self::Unreachable | Self::Link(LinkExit::Violation) => 4,
+            Self::Locked | Self::Link(LinkExit::Timeout) => 5,
+            Self::Security | Self::Link(LinkExit::Aborted) => 6,
+            Self::Limit | Self::Link(LinkExit::KeyFile) => 7,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(exit.code())
     }
 }
 
@@ -130,5 +192,5 @@ fn with_command_hint(kind: ErrorKind, message: String) -> Failure {
         ErrorKind::Internal => Some("please report this, with the output of `waypost doctor`"),
         _ => None,
     };
-    Failure::Error { kind, message, hint: hint.map(str::to_owned) }
+    Failure::Error { kind, exit: Exit::of(kind), message, hint: hint.map(str::to_owned) }
 }

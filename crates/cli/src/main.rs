@@ -12,7 +12,7 @@ mod secret;
 mod session;
 mod speak;
 
-use args::Args;
+use args::{Args, Command};
 use clap::Parser;
 use context::Context;
 use output::Output;
@@ -20,10 +20,20 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return if error.exit_code() == 0 { ExitCode::SUCCESS } else { Args::usage_exit().into() };
+        }
+    };
     log(args.global.verbose);
     let output = Output::new(args.global.json);
-    let ended = Context::new(&args.global).and_then(|context| command::run(&context, args.command));
+    let ended = match args.command {
+        // It works without a data folder, and where there can be none.
+        Command::Link(link) => command::link(output, link),
+        command => Context::new(&args.global).and_then(|context| command::run(&context, command)),
+    };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

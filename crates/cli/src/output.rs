@@ -7,7 +7,7 @@ mod table;
 mod time;
 
 use crate::failure::Failure;
-pub(crate) use clean::{clean_json, clean_line, clean_text};
+pub(crate) use clean::{clean_json, clean_line, clean_text, is_harmful};
 pub(crate) use letter::LetterLine;
 pub(crate) use qr::Qr;
 use serde::Serialize;
@@ -69,7 +69,7 @@ impl Output {
 
     /// Tells how the command ended.
     pub(crate) fn failure(self, failure: &Failure) {
-        let Failure::Error { kind, message, hint } = failure else { return };
+        let Failure::Error { kind, message, hint, .. } = failure else { return };
         let message = clean_text(message, "  ");
         let mut err = io::stderr().lock();
         let _ = if self.json {

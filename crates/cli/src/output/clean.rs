@@ -56,7 +56,7 @@ pub(crate) fn clean_json(json: &str) -> String {
 
 /// Control characters, what turns the reading direction, and what cannot be seen at all. The joiners that
 /// scripts and emoji need (U+200C, U+200D) and variation selectors stay.
-fn is_harmful(c: char) -> bool {
+pub(crate) fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'

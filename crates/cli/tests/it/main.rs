@@ -18,6 +18,7 @@ mod daemon;
 mod demo;
 mod found;
 mod framelinked;
+mod link;
 mod namespaces;
 mod operator;
 mod people;

@@ -1,6 +1,6 @@
 //! Takes connections and gives links whose other side knows a key. Profile, Limits and errors.
 
-use super::handle::Link;
+use super::handle::{Link, Opened};
 use super::machine::Crowd;
 use crate::{Clock, Error, tcp};
 use std::collections::{HashMap, VecDeque};
@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use waypost_core::Mono;
+use waypost_framelink::link::End;
 use waypost_framelink::{Fault, Link as Machine, Mode, Psk, Settings};
 
 /// Links that wait to be taken.
@@ -70,6 +71,8 @@ pub struct Counts {
 pub struct Accepted {
     /// The link, established.
     pub link: Link,
+    /// How.
+    pub opened: Opened,
     /// Which of the keys, from 0.
     pub psk: usize,
     /// The key itself: keys may have changed since.
@@ -78,10 +81,23 @@ pub struct Accepted {
     pub from: SocketAddr,
 }
 
+/// Who came to a listener.
+pub enum Arrival {
+    /// Somebody who knows a key.
+    Accepted(Accepted),
+    /// Somebody whose handshake failed.
+    Failed {
+        /// Where it came from.
+        from: SocketAddr,
+        /// How.
+        end: End,
+    },
+}
+
 /// Listens on a port. Stops with the token it was given, or when it is dropped; links that were taken go on until
 /// the token is cancelled.
 pub struct Listener {
-    accepted: mpsc::Receiver<Accepted>,
+    arrivals: mpsc::Receiver<Arrival>,
     address: SocketAddr,
     shared: Arc<Shared>,
     _stop: DropGuard,
@@ -109,7 +125,7 @@ struct Shared {
     crowd: Arc<Crowd>,
     handshakes: Mutex<VecDeque<(u64, Arc<Link>)>>,
     failures: Mutex<HashMap<IpAddr, VecDeque<Mono>>>,
-    queue: mpsc::Sender<Accepted>,
+    queue: mpsc::Sender<Arrival>,
     /// Ends the links.
     stop: CancellationToken,
     counters: Counters,
@@ -136,7 +152,7 @@ impl Listener {
         options.settings.check(Mode::Hybrid).map_err(waypost_framelink::Error::from)?;
         let listener = tcp::listen(address)?;
         let address = listener.local_addr().map_err(|source| Error::Listen { address, source })?;
-        let (queue, accepted) = mpsc::channel(QUEUE);
+        let (queue, arrivals) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
             crowd: Arc::new(Crowd::new(options.limits.links)),
             keys: Keys(Arc::new(Mutex::new(Arc::new(options.psks.clone())))),
@@ -150,13 +166,23 @@ impl Listener {
         });
         let listening = stop.child_token();
         tokio::spawn(listen(Arc::clone(&shared), listener, listening.clone()));
-        Ok(Self { accepted, address, shared, _stop: listening.drop_guard() })
+        Ok(Self { arrivals, address, shared, _stop: listening.drop_guard() })
     }
 
     /// The next link; none once the listener was stopped.
     pub async fn accept(&mut self) -> Option<Accepted> {
+        loop {
+            if let Arrival::Accepted(accepted) = self.next().await? {
+                return Some(accepted);
+            }
+        }
+    }
+
+    /// The next link, or the next who failed; none once the listener was stopped. Failures that nobody waits for
+    /// are forgotten when the queue is full.
+    pub async fn next(&mut self) -> Option<Arrival> {
         tokio::select! {
-            accepted = self.accepted.recv() => accepted,
+            arrival = self.arrivals.recv() => arrival,
             () = self.shared.stop.cancelled() => None,
         }
     }
@@ -227,13 +253,17 @@ impl Shared {
                 self.counters.established.fetch_add(1, Ordering::Relaxed);
                 // Nobody else holds it once it has left the row.
                 let (Some(link), Some(key)) = (Arc::into_inner(link), psks.get(opened.psk)) else { return };
-                let _ = self.queue.send(Accepted { link, psk: opened.psk, key: key.clone(), from }).await;
+                let accepted = Accepted { link, opened, psk: opened.psk, key: key.clone(), from };
+                let _ = self.queue.send(Arrival::Accepted(accepted)).await;
             }
             Err(_) if evicted => {}
             Err(error) => {
                 tracing::debug!(%error, "a handshake failed");
                 self.counters.failed.fetch_add(1, Ordering::Relaxed);
                 self.count_failure(from.ip());
+                if let Error::Link(end) = error {
+                    let _ = self.queue.try_send(Arrival::Failed { from, end });
+                }
             }
         }
     }

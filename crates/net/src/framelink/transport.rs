@@ -36,7 +36,8 @@ impl Transport for TcpStream {
     fn reset(reader: OwnedReadHalf, writer: OwnedWriteHalf) {
         // Lingering for no time is how a socket is reset.
         let _ = SockRef::from(reader.as_ref()).set_linger(Some(Duration::ZERO));
-        drop((reader, writer));
+        // Dropped, it would say a clean end first.
+        writer.forget();
     }
 }
 
