@@ -28,7 +28,7 @@ mod listener;
 mod shared;
 mod transport;
 
-pub use files::{Perms, read_block, read_psk, read_psk_with, take_block, write_block, write_psk};
-pub use handle::{Link, Message, Opened};
+pub use files::{Perms, enter_block, read_block, read_psk, read_psk_with, take_block, write_block, write_psk};
+pub use handle::{Frame, Link, Message, Opened};
 pub use listener::{Accepted, Counts, ListenLimits, Listener, ListenerOptions};
 pub use transport::{Pipes, Transport};
