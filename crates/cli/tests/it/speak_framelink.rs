@@ -32,6 +32,13 @@ async fn pair(listener: &[&str], connector: &[&str]) -> (Speaker, Speaker) {
     (bottom, top)
 }
 
+/// The profile's read: n, status, and all of it.
+async fn reads(speaker: &mut Speaker, n: usize, timeout_ms: u64) -> (u64, String, Value) {
+    speaker.say(json!({"cmd": "recv", "n": n, "timeout_ms": timeout_ms})).await;
+    let read = speaker.until("reads").await;
+    (read["n"].as_u64().unwrap(), read["status"].as_str().unwrap().to_owned(), read)
+}
+
 fn block() -> String {
     (0..=255u8).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -116,25 +123,20 @@ async fn a_listener_serves_several_links_and_answers_each_by_its_number() {
 #[tokio::test]
 async fn the_read_of_the_profile_tells_why_it_ended() {
     let (mut bottom, mut top) = pair(&["--manual"], &[]).await;
-    let mut reads = async |n: usize, timeout_ms: u64| {
-        bottom.say(json!({"cmd": "recv", "n": n, "timeout_ms": timeout_ms})).await;
-        let read = bottom.until("reads").await;
-        (read["n"].as_u64().unwrap(), read["status"].as_str().unwrap().to_owned(), read)
-    };
-    assert_eq!(reads(10, 10).await.1, "Slow");
+    assert_eq!(reads(&mut bottom, 10, 10).await.1, "Slow");
     for payload in ["616263", "", "6465"] {
         top.say(json!({"cmd": "send", "payload": payload, "code": 5})).await;
     }
-    let (n, status, read) = reads(2, 10_000).await;
+    let (n, status, read) = reads(&mut bottom, 2, 10_000).await;
     assert_eq!((n, status.as_str(), &read["len"]), (0, "TooSmall", &json!(3)));
-    let (n, status, read) = reads(4, 10_000).await;
+    let (n, status, read) = reads(&mut bottom, 4, 10_000).await;
     assert_eq!((n, status.as_str(), &read["payload"]), (3, "Boundary", &json!("616263")));
     assert_eq!(read["frames"], json!([{"code": 5, "seq": 2, "len": 3}, {"code": 5, "seq": 3, "len": 0}]));
-    let (n, status, _) = reads(2, 10_000).await;
+    let (n, status, _) = reads(&mut bottom, 2, 10_000).await;
     assert_eq!((n, status.as_str()), (2, "Full"));
     top.say(json!({"cmd": "close"})).await;
-    assert_eq!(reads(2, 10_000).await.1, "Closed");
     bottom.until("peer_closed").await;
+    assert_eq!(reads(&mut bottom, 2, 10_000).await.1, "Closed");
     top.say(json!({"cmd": "recv", "n": 1})).await;
     assert_eq!(top.until("refused").await["kind"], "not-manual");
     assert_eq!(bottom.end().await, 0);
