@@ -178,7 +178,6 @@ impl Link {
             wire.wipe();
         }
         if !matches!(self.stage, Stage::Over) {
-            self.outputs.retain(|output| matches!(output, Output::Event(_)));
             self.outputs.push_back(how);
         }
         self.stage = Stage::Over;
