@@ -10,6 +10,7 @@
 //! ```
 
 mod event;
+pub mod framelink;
 mod peer;
 pub mod python;
 pub mod sremp;

@@ -137,6 +137,12 @@ impl Speak {
         self.command("sremp-rendezvous", &["dial", uri, "--seed", &seed_text(seed), "--discoverable"])
     }
 
+    /// A bare framelink with these arguments.
+    #[must_use]
+    pub fn framelink(&self, arguments: &[&str]) -> Command {
+        self.command("framelink", arguments)
+    }
+
     /// A command of the node whose data folder is `home`.
     #[must_use]
     pub fn node(&self, home: &Path, arguments: &[&str]) -> Command {

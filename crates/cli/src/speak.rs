@@ -4,6 +4,7 @@
 //! stdout, the first one `ready`.
 
 mod fields;
+mod framelink;
 mod keys;
 mod lines;
 mod serving;
@@ -23,6 +24,9 @@ use waypost_core::{ErrorKind, HasKind};
 /// Which protocol.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Speak {
+    /// Speak framelink with one peer or with all that connect
+    #[command(subcommand)]
+    Framelink(framelink::Side),
     /// Speak SREMP with one peer or with all that connect
     #[command(subcommand)]
     Sremp(sremp::Role),
@@ -37,6 +41,7 @@ pub(crate) enum Speak {
 /// Speaks until stdin or the conversation ends.
 pub(crate) async fn run(speak: Speak) -> Result<(), Failure> {
     let well = match speak {
+        Speak::Framelink(side) => framelink::run(side).await,
         Speak::Sremp(role) => sremp::run(role).await,
         Speak::SrempRelay(role) => sremp_relay::run(role).await,
         Speak::SrempRendezvous(role) => sremp_rendezvous::run(role).await,
@@ -63,10 +68,12 @@ fn failure(error: &anyhow::Error) -> Failure {
     }
     let bad_input = error.chain().any(|cause| cause.is::<BadInput>());
     let server = error.chain().find_map(|cause| cause.downcast_ref::<waypost_server::Error>());
-    let kind = match server {
+    let net = error.chain().find_map(|cause| cause.downcast_ref::<waypost_net::Error>());
+    let kind = match (server, net) {
         _ if bad_input => ErrorKind::BadInput,
-        Some(server) => server.kind(),
-        None => ErrorKind::Environment,
+        (Some(server), _) => server.kind(),
+        (None, Some(net)) => net.kind(),
+        (None, None) => ErrorKind::Environment,
     };
     Failure::new(kind, format!("{error:#}"))
 }

@@ -119,6 +119,8 @@ pub struct Link {
     /// Both directions, once there is a block.
     wire: Option<Wire>,
     end: Option<End>,
+    /// SEQ that the peer's CLOSE confirmed.
+    peer_received: Option<u32>,
     outputs: VecDeque<Output>,
     /// BOTTOM: whether a link more is one too many.
     busy: bool,
@@ -235,6 +237,7 @@ impl Link {
             stage,
             wire: None,
             end: None,
+            peer_received: None,
             outputs: VecDeque::new(),
             busy: false,
             stash: Vec::new(),
@@ -313,6 +316,11 @@ impl Link {
     /// How it ended, once it has.
     pub const fn end(&self) -> Option<&End> {
         self.end.as_ref()
+    }
+
+    /// SEQ of the last of our frames that the other side had verified when it closed its direction.
+    pub const fn peer_received(&self) -> Option<u32> {
+        self.peer_received
     }
 
     /// Whether messages flow.

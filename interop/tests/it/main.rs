@@ -1,5 +1,8 @@
 //! Tests against independent peers.
 
+mod framelink;
+mod framelink_faults;
+mod framelink_refusals;
 mod sremp;
 mod sremp_servers;
 mod sremp_speak;

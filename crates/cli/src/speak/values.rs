@@ -14,6 +14,19 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
+/// A frame's code: a number, or up to 8 hex digits as text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Code(pub(super) u32);
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        let code = number.or_else(|| value.as_str().and_then(|text| u32::from_str_radix(text, 16).ok()));
+        code.map(Self).ok_or_else(|| D::Error::custom("a code is a number of 32 bits, or its hex digits as text"))
+    }
+}
+
 /// Bytes in hex.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Hex(pub(super) Vec<u8>);

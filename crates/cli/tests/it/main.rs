@@ -24,5 +24,6 @@ mod operator;
 mod people;
 mod servers;
 mod speak;
+mod speak_framelink;
 mod speak_servers;
 mod storm_relay;

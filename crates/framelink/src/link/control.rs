@@ -102,6 +102,7 @@ impl Link {
                 }
                 wire.inbound.close();
                 wire.outbound.lift_credit();
+                self.peer_received = Some(received);
                 self.outputs.push_back(Output::Event(Event::PeerClosed { received }));
             }
             code::PING | code::PONG if payload.len() > PING_MAX => return Err(size),
@@ -177,7 +178,6 @@ impl Link {
             wire.wipe();
         }
         if !matches!(self.stage, Stage::Over) {
-            self.outputs.retain(|output| matches!(output, Output::Event(_)));
             self.outputs.push_back(how);
         }
         self.stage = Stage::Over;

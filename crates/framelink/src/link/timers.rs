@@ -30,7 +30,8 @@ impl Link {
                 self.finish_with(End::new(Status::Violation(Fault::HsTimeout), Some(Fault::HsTimeout), true));
                 self.disconnect();
             }
-            Timer::Farewell | Timer::Linger => self.disconnect(),
+            Timer::Farewell => self.disconnect(),
+            Timer::Linger => self.ended_early(Status::Timeout, Some(Fault::Timeout)),
             Timer::Frame | Timer::Dead => {
                 self.finish_with(End::new(Status::Timeout, Some(Fault::Timeout), false));
                 self.last_words(now, rng, code::error::TIMEOUT, "");
@@ -125,6 +126,7 @@ impl Link {
             wire.inbound.discard();
         }
         if !matches!(self.stage, Stage::Open | Stage::Farewell { .. }) {
+            self.finish_with(End::new(Status::Aborted(code::error::LOCAL_ABORT), None, true));
             self.disconnect();
         }
     }

@@ -3,8 +3,9 @@
 use super::Transport;
 use super::machine::Shared;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use waypost_framelink::code;
 use waypost_framelink::link::{Input, Output};
@@ -14,6 +15,9 @@ const READ: usize = 128 * 1024;
 /// Bytes written before the machine is told so: enough to keep the transport busy, not so much that
 /// the application waits for long.
 const WRITE: usize = 256 * 1024;
+
+/// How long the last bytes may take to leave: the profile gives a peer as long to read them.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a transport is to end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +33,11 @@ pub(super) async fn drive<T: Transport>(shared: Arc<Shared>, transport: T, stop:
         let mut writing = std::pin::pin!(write(&shared, &mut writer));
         tokio::select! {
             ending = &mut writing => ending,
-            () = read(&shared, &mut reader, &stop) => drain(&shared),
+            // What was said last may still be on its way out.
+            () = read(&shared, &mut reader, &stop) => match timeout(LAST_WORDS, &mut writing).await {
+                Ok(ending) => ending,
+                Err(_) => drain(&shared),
+            },
         }
     };
     match ending {

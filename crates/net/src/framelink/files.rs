@@ -86,6 +86,14 @@ pub fn take_block(file: &Path, role: Role, state: &Path, perms: Perms) -> Result
     Ok(block)
 }
 
+/// Enters a block that came from somewhere else in the same ledger.
+///
+/// # Errors
+/// As [`take_block`].
+pub fn enter_block(block: &Block, role: Role, state: &Path) -> Result<(), Error> {
+    enter(block, role, state).map_err(|reason| Error::KeyFile { file: state.to_owned(), reason })
+}
+
 fn enter(block: &Block, role: Role, state: &Path) -> Result<(), KeyFault> {
     let ledger = state.join("framelink").join("used-blocks");
     DirBuilder::new().recursive(true).mode(0o700).create(&ledger)?;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use waypost_framelink::link::{Activity, End, Input, PeerLimits, Received, Status};
+use waypost_core::Now;
+use waypost_framelink::link::{Activity, End, FrameInfo, Input, PeerLimits, Received, Status};
 use waypost_framelink::{Block, Fault, Link as Machine, Mode, Psk, Role, Settings, code};
 
 /// Longest message that is gathered from its parts.
@@ -40,6 +41,17 @@ pub struct Message {
     /// [`code::DATA`], or the application's own.
     pub code: u32,
     /// All of it.
+    pub payload: Vec<u8>,
+}
+
+/// A frame that came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What it is; in a keyed link [`code::MORE`] for a part of a message that goes on.
+    pub code: u32,
+    /// Its number.
+    pub seq: u32,
+    /// Its payload.
     pub payload: Vec<u8>,
 }
 
@@ -159,43 +171,56 @@ impl Link {
     /// [`Error::Link`] after everything that was verified has been read; [`Fault::TooLarge`] for a message of more
     /// than 16 MiB.
     pub async fn recv(&self) -> Result<Option<Message>, Error> {
+        self.next(|state, now| {
+            let keyed = state.machine.mode().is_keyed();
+            while let Some(frame) = state.machine.next_frame(now, &mut rand::rng()) {
+                let whole = state.partial.len().saturating_add(usize::try_from(frame.length).unwrap_or(usize::MAX));
+                if whole > MAX_MESSAGE {
+                    return Err(waypost_framelink::Error::from(Fault::TooLarge).into());
+                }
+                take(&mut state.machine, now, frame, &mut state.partial);
+                if !keyed || frame.code != code::MORE {
+                    let payload = std::mem::take(&mut state.partial);
+                    return Ok(Some(Message { code: frame.code, payload }));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// The next frame as it came, whatever message it belongs to; for those who do not call [`Link::recv`].
+    ///
+    /// # Errors
+    /// [`Error::Link`] after everything that was verified has been read.
+    pub async fn recv_frame(&self) -> Result<Option<Frame>, Error> {
+        self.next(|state, now| {
+            let Some(frame) = state.machine.next_frame(now, &mut rand::rng()) else { return Ok(None) };
+            let mut payload = Vec::new();
+            take(&mut state.machine, now, frame, &mut payload);
+            Ok(Some(Frame { code: frame.code, seq: frame.seq, payload }))
+        })
+        .await
+    }
+
+    /// Waits until there is something to take, or never will be.
+    async fn next<T>(&self, take: impl Fn(&mut State, Now) -> Result<Option<T>, Error>) -> Result<Option<T>, Error> {
         loop {
             let woken = self.shared.readable.notified();
-            if let Some(outcome) = self.try_recv()? {
-                return Ok(outcome);
+            let (taken, status, end) = {
+                let mut state = self.shared.lock();
+                let taken = take(&mut state, self.shared.now())?;
+                (taken, state.machine.status(), state.machine.end().cloned())
+            };
+            self.shared.wake_task();
+            match status {
+                _ if taken.is_some() => return Ok(taken),
+                Status::Slow => {}
+                Status::Closed | Status::Ended => return Ok(None),
+                _ => return Err(end.map_or(Error::Framelink(Fault::Closed.into()), Error::Link)),
             }
             woken.await;
         }
-    }
-
-    fn try_recv(&self) -> Result<Option<Option<Message>>, Error> {
-        let mut guard = self.shared.lock();
-        let state = &mut *guard;
-        let (now, rng) = (self.shared.now(), &mut rand::rng());
-        let keyed = state.machine.mode().is_keyed();
-        while let Some(frame) = state.machine.next_frame(now, rng) {
-            let begun = state.partial.len();
-            let length = usize::try_from(frame.length).unwrap_or(usize::MAX);
-            if begun.saturating_add(length) > MAX_MESSAGE {
-                return Err(waypost_framelink::Error::from(Fault::TooLarge).into());
-            }
-            state.partial.resize(begun + length, 0);
-            state.machine.read_frame(now, rng, state.partial.get_mut(begun..).unwrap_or_default());
-            if !keyed || frame.code != code::MORE {
-                let payload = std::mem::take(&mut state.partial);
-                drop(guard);
-                self.shared.wake_task();
-                return Ok(Some(Some(Message { code: frame.code, payload })));
-            }
-        }
-        let outcome = match state.machine.status() {
-            Status::Slow => Ok(None),
-            Status::Closed | Status::Ended => Ok(Some(None)),
-            _ => Err(state.machine.end().cloned().map_or(Error::Framelink(Fault::Closed.into()), Error::Link)),
-        };
-        drop(guard);
-        self.shared.wake_task();
-        outcome
     }
 
     /// Reads bytes as they come, whatever frames they came in; 0 once the other side has closed. A frame of
@@ -257,6 +282,11 @@ impl Link {
         let _ = self.shared.handle(Input::Close);
     }
 
+    /// Nothing more will be sent or read; the other side has 30 s to close too.
+    pub fn finish(&self) {
+        let _ = self.shared.handle(Input::Finish);
+    }
+
     /// Ends the link now and tells the other side why: a code of [`code::error`] and at most 256 bytes of text.
     pub fn abort(&self, code: u32, text: &str) {
         let _ = self.shared.handle(Input::Abort { code, text });
@@ -278,6 +308,23 @@ impl Link {
         Ok(self.shared.handle(Input::Rekey)?)
     }
 
+    /// The next answer to a PING; none once the link has ended. The last few are kept for whoever asks late.
+    pub async fn pong(&self) -> Option<Vec<u8>> {
+        loop {
+            let woken = self.shared.readable.notified();
+            {
+                let mut state = self.shared.lock();
+                if let Some(payload) = state.answers.pop_front() {
+                    return Some(payload);
+                }
+                if state.gone {
+                    return None;
+                }
+            }
+            woken.await;
+        }
+    }
+
     /// PINGs that were answered.
     pub fn pongs(&self) -> usize {
         self.shared.lock().pongs
@@ -285,7 +332,22 @@ impl Link {
 
     /// SEQ of the last of our frames that the other side had when it closed.
     pub fn peer_received(&self) -> Option<u32> {
-        self.shared.lock().peer_received
+        self.shared.lock().machine.peer_received()
+    }
+
+    /// Waits until the other side closes, whether or not what came before has been read: the same as
+    /// [`Link::peer_received`], or none if the link ends otherwise.
+    pub async fn peer_closed(&self) -> Option<u32> {
+        loop {
+            let woken = self.shared.readable.notified();
+            {
+                let state = self.shared.lock();
+                if state.machine.peer_received().is_some() || state.machine.end().is_some() {
+                    return state.machine.peer_received();
+                }
+            }
+            woken.await;
+        }
     }
 
     /// What it does at this moment. Profile FL-1.3.
@@ -329,7 +391,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        let _ = self.shared.handle(Input::Finish);
+        self.finish();
     }
 }
 
@@ -339,4 +401,11 @@ fn ended_early(state: &State) -> Result<(), Error> {
         Some(end) => Err(Error::Link(end.clone())),
         None => Ok(()),
     }
+}
+
+/// Moves what is left of a frame to the end of `to`.
+fn take(machine: &mut Machine, now: Now, frame: FrameInfo, to: &mut Vec<u8>) {
+    let begun = to.len();
+    to.resize(begun.saturating_add(usize::try_from(frame.length).unwrap_or(usize::MAX)), 0);
+    machine.read_frame(now, &mut rand::rng(), to.get_mut(begun..).unwrap_or_default());
 }

@@ -2,12 +2,16 @@
 
 use super::Opened;
 use crate::Clock;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use waypost_core::Now;
 use waypost_framelink::Link as Machine;
 use waypost_framelink::link::{End, Input, Output};
+
+/// Answers to PINGs that are kept; the oldest gives way.
+const ANSWERS: usize = 64;
 
 /// A link that is shared.
 pub(super) struct Shared {
@@ -33,9 +37,9 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) machine: Machine,
     pub(super) opened: Option<Opened>,
-    /// SEQ that the peer's CLOSE confirmed.
-    pub(super) peer_received: Option<u32>,
     pub(super) pongs: usize,
+    /// Answers to PINGs that nobody has taken yet.
+    pub(super) answers: VecDeque<Vec<u8>>,
     pub(super) end: Option<End>,
     /// The transport is closed.
     pub(super) gone: bool,
@@ -45,8 +49,15 @@ pub(super) struct State {
 
 impl Shared {
     pub(super) fn new(machine: Machine, clock: Clock, crowd: Option<Arc<Crowd>>) -> Arc<Self> {
-        let state =
-            State { machine, opened: None, peer_received: None, pongs: 0, end: None, gone: false, partial: Vec::new() };
+        let state = State {
+            machine,
+            opened: None,
+            pongs: 0,
+            answers: VecDeque::new(),
+            end: None,
+            gone: false,
+            partial: Vec::new(),
+        };
         Arc::new(Self {
             state: Mutex::new(state),
             clock,
@@ -94,7 +105,8 @@ impl Shared {
         use waypost_framelink::link::Event;
         let Output::Event(event) = output else { return Some(output) };
         match event {
-            Event::KeyShown { .. } => {}
+            // The machine tells of these when it is asked.
+            Event::KeyShown { .. } | Event::PeerClosed { .. } => {}
             Event::Open { mode, psk, peer } => {
                 state.opened = Some(Opened { mode, psk, peer });
                 if let Some(crowd) = &self.crowd {
@@ -102,8 +114,14 @@ impl Shared {
                 }
                 self.opened.notify_waiters();
             }
-            Event::Pong(_) => state.pongs += 1,
-            Event::PeerClosed { received } => state.peer_received = Some(received),
+            Event::Pong(payload) => {
+                state.pongs += 1;
+                if state.answers.len() >= ANSWERS {
+                    state.answers.pop_front();
+                }
+                state.answers.push_back(payload);
+                self.readable.notify_waiters();
+            }
             Event::Ended(end) => {
                 tracing::debug!(end = %end.status.name(), fault = end.fault.map(|fault| fault.name()), "a link ended");
                 state.end = Some(end);

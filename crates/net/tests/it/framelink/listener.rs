@@ -2,7 +2,7 @@
 
 use super::{PATIENCE, connect, listen, psk};
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use waypost_framelink::{Fault, Mode, Settings};
 use waypost_net::Error;
@@ -100,4 +100,19 @@ async fn links_are_told_when_the_listener_shuts_down() {
     let end = timeout(PATIENCE, link.ended()).await.unwrap();
     assert_eq!(end.status, waypost_framelink::link::Status::PeerError(waypost_framelink::code::error::GOING_AWAY));
     assert!(listener.accept().await.is_none());
+}
+
+/// The reason leaves, though the one who asked has ended its stream already.
+#[tokio::test]
+async fn who_says_no_more_is_told_why_all_the_same() {
+    let limits = ListenLimits { failures: usize::MAX, ..ListenLimits::default() };
+    let (listener, _stop) = listen(vec![psk(1)], Settings::default(), limits);
+    for _ in 0..50 {
+        let mut stream = connect(listener.local_addr(), None).await;
+        stream.write_all(b"FLNK\x02\x03\0\0").await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut told = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut told)).await.unwrap().unwrap();
+        assert_eq!(told, b"FLNK\x01\xff\x01\0");
+    }
 }
