@@ -185,8 +185,9 @@ impl Outbound {
         }
         let before = self.out.len();
         if self.grant > 0 {
+            // While messages wait for credit ahead of CLOSE, the other side may be waiting for ours.
             let grant = std::mem::take(&mut self.grant).to_be_bytes();
-            if !self.closing {
+            if !self.closing || !self.messages.is_empty() {
                 self.seal(now, rng, code::CREDIT, &grant)?;
             }
         }
