@@ -8,4 +8,7 @@
     reason = "a test that goes wrong ends by panic"
 )]
 
+mod carry;
+mod pair;
+mod peer;
 mod vectors;
