@@ -340,6 +340,12 @@ impl Link {
         Activity { sending: wire.outbound.is_sending(), receiving: wire.inbound.is_receiving() }
     }
 
+    /// Bytes of memory that hold what came and was not read: for tests of its bound.
+    #[doc(hidden)]
+    pub fn room(&self) -> usize {
+        self.stash.capacity() + self.wire.as_ref().map_or(0, |wire| wire.inbound.room())
+    }
+
     fn send(&mut self, code: u32, payload: Vec<u8>) -> Result<(), Fault> {
         if self.end.is_some() {
             return Err(Fault::Closed);

@@ -212,6 +212,10 @@ impl Inbound {
         self.credit = None;
     }
 
+    pub(super) fn room(&self) -> usize {
+        self.opener.room() + self.bytes.capacity() + self.frames.capacity() * size_of::<FrameInfo>()
+    }
+
     pub(super) fn discard(&mut self) {
         self.discard = true;
         self.frames.clear();
