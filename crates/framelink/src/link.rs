@@ -124,6 +124,8 @@ pub struct Link {
     busy: bool,
     /// Input that stays unparsed until the application reads.
     stash: Vec<u8>,
+    /// The stream has ended behind what stays unparsed.
+    ends: bool,
     /// The first bytes that came: an explanation, when `raw` meets a keyed peer.
     first: Vec<u8>,
     /// Whether a read has reported the end.
@@ -236,6 +238,7 @@ impl Link {
             outputs: VecDeque::new(),
             busy: false,
             stash: Vec::new(),
+            ends: false,
             first: Vec::new(),
             told: false,
             since,
@@ -326,7 +329,7 @@ impl Link {
     /// Whether more bytes should be read from the transport. Not while nobody takes what came. Profile,
     /// Deadlock rule.
     pub const fn wants_bytes(&self) -> bool {
-        self.stash.is_empty() && !self.is_over()
+        self.stash.is_empty() && !self.ends && !self.is_over()
     }
 
     /// BOTTOM: whether one link more is one too many; then a good M1 is answered REJECT 6.

@@ -39,6 +39,10 @@ impl Link {
         let mut input = stash.as_slice();
         self.parse(now, rng, &mut input);
         self.stash = input.to_vec();
+        if self.ends && self.stash.is_empty() && self.since.paused.is_none() {
+            self.ends = false;
+            self.stream_ended();
+        }
         input.len() < stash.len() || self.end.is_some() && !self.told
     }
 

@@ -75,8 +75,15 @@ impl Link {
         self.since.frame = self.since.frame.map(|begun| begun.after(stood));
     }
 
-    /// The transport's stream has ended.
+    /// The transport's stream has ended; what came before has its turn first.
     pub(super) fn eof(&mut self) {
+        self.ends = self.end.is_none() && (!self.stash.is_empty() || self.since.paused.is_some());
+        if !self.ends {
+            self.stream_ended();
+        }
+    }
+
+    pub(super) fn stream_ended(&mut self) {
         match &self.wire {
             _ if self.end.is_some() => self.disconnect(),
             Some(wire) if wire.inbound.is_closed() => {
@@ -99,7 +106,7 @@ impl Link {
                 self.ended_early(Status::Closed, Some(Fault::Closed));
             }
             _ => {
-                self.eof();
+                self.stream_ended();
                 self.disconnect();
             }
         }
