@@ -61,17 +61,22 @@ impl Link {
         Received { n, frames, status }
     }
 
-    /// Reads bytes of the next frame, as many as there is room for: for streams, where frames do not matter.
+    /// Reads bytes of the next frames, as many as there is room for: for streams, where frames do not matter.
+    /// Those of an application code of their own come alone, so that whoever asked for it sees the code.
     /// 0 for as long as nothing is there; [`Link::status`] says why.
     pub fn read(&mut self, now: Now, rng: &mut impl CryptoRng, buf: &mut [u8]) -> usize {
         let mut n = 0;
         while let Some(frame) = self.next_frame(now, rng)
             && n < buf.len()
         {
+            let apart = frame.code > crate::code::MORE && self.mode.is_keyed();
+            if apart && n > 0 {
+                break;
+            }
             let length = (frame.length as usize).min(buf.len() - n);
             self.take(buf.get_mut(n..n + length).unwrap_or_default());
             n += length;
-            if frame.code > crate::code::MORE && self.mode.is_keyed() {
+            if apart {
                 break;
             }
         }
