@@ -112,7 +112,7 @@ impl Outbound {
     }
 
     pub(super) fn control(&mut self, code: u32, payload: Vec<u8>) {
-        if !self.closing && !self.closed {
+        if !self.closed {
             self.controls.push_back((code, payload));
         }
     }

@@ -51,7 +51,7 @@ impl Link {
         let wire = self.wire.as_ref();
         let flowing = matches!(self.stage, Stage::Open) && since.paused.is_none();
         let peer_open = wire.is_some_and(|wire| !wire.inbound.is_closed());
-        let own_open = wire.is_some_and(|wire| !wire.outbound.is_closing());
+        let own_open = wire.is_some_and(|wire| !wire.outbound.is_closed());
         let alive = timing.keepalive.filter(|_| flowing && self.mode.is_keyed());
         let length = wire.and_then(|wire| wire.inbound.current()).map_or(0, |header| header.length);
         let handshake = !matches!(self.stage, Stage::Open | Stage::Farewell { .. } | Stage::Over);
