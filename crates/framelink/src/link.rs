@@ -275,7 +275,7 @@ impl Link {
                 Ok(())
             }
             Input::Ping(payload) => self.ping(payload),
-            Input::Rekey => self.rekey(now, rng),
+            Input::Rekey => self.rekey(),
             Input::Flushed => {
                 if let Some(wire) = &mut self.wire {
                     wire.outbound.flushed();
@@ -361,10 +361,10 @@ impl Link {
         wire.outbound.send(code, payload, room)
     }
 
-    fn rekey(&mut self, now: Now, rng: &mut impl CryptoRng) -> Result<(), Fault> {
+    fn rekey(&mut self) -> Result<(), Fault> {
         match &mut self.wire {
             Some(wire) if self.mode.is_keyed() && matches!(self.stage, Stage::Open) => {
-                wire.outbound.rekey(now.mono, rng)
+                wire.outbound.ask_rekey()
             }
             _ => Err(Fault::Closed),
         }

@@ -43,6 +43,8 @@ pub(super) struct Outbound {
     empty_in_a_row: u32,
     key_since: Mono,
     keyed: bool,
+    /// A new key is asked for before its time.
+    renews: bool,
     closing: bool,
     /// Nothing more leaves: CLOSE or ERROR has.
     closed: bool,
@@ -66,6 +68,7 @@ impl Outbound {
             empty_in_a_row: 0,
             key_since: now,
             keyed: true,
+            renews: false,
             closing: false,
             closed: false,
             shutdown: false,
@@ -150,6 +153,12 @@ impl Outbound {
         self.closing = true;
     }
 
+    /// The next key, with the frames that leave next.
+    pub(super) const fn ask_rekey(&mut self) -> Result<(), Fault> {
+        self.renews = !self.closed;
+        if self.closed { Err(Fault::Closed) } else { Ok(()) }
+    }
+
     pub(super) const fn is_closing(&self) -> bool {
         self.closing || self.closed
     }
@@ -184,6 +193,9 @@ impl Outbound {
             return Ok(());
         }
         let before = self.out.len();
+        if std::mem::take(&mut self.renews) {
+            self.rekey(now, rng)?;
+        }
         if self.grant > 0 {
             // While messages wait for credit ahead of CLOSE, the other side may be waiting for ours.
             let grant = std::mem::take(&mut self.grant).to_be_bytes();
@@ -293,10 +305,7 @@ impl Outbound {
     }
 
     /// The next key, now. Profile FL-6.3.
-    pub(super) fn rekey(&mut self, now: Mono, rng: &mut impl CryptoRng) -> Result<(), Fault> {
-        if self.closed {
-            return Err(Fault::Closed);
-        }
+    fn rekey(&mut self, now: Mono, rng: &mut impl CryptoRng) -> Result<(), Fault> {
         let mut r = Zeroizing::new([0; REKEY_LEN as usize]);
         rng.fill_bytes(r.as_mut_slice());
         self.sealer.rekey(&r, &mut self.out)?;
