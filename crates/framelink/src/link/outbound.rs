@@ -89,7 +89,10 @@ impl Outbound {
     }
 
     pub(super) fn has_room(&self, queue: usize) -> bool {
-        !self.closing && !self.closed && self.waiting + self.unwritten + self.out.len() < queue
+        // An empty message takes memory too while it waits.
+        let frames = self.messages.len().saturating_mul(OVERHEAD);
+        let waiting = frames.max(self.waiting) + self.unwritten + self.out.len();
+        !self.closing && !self.closed && waiting < queue
     }
 
     pub(super) fn send(&mut self, code: u32, payload: Vec<u8>, room: usize) -> Result<(), Fault> {

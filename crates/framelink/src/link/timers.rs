@@ -154,6 +154,9 @@ impl Link {
                 if payload.len() > 64 {
                     return Err(Fault::TooLarge);
                 }
+                if !wire.outbound.has_room(self.settings.limits.queue) {
+                    return Err(Fault::QueueFull);
+                }
                 wire.outbound.control(code::PING, payload.to_vec());
                 Ok(())
             }
