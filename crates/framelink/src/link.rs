@@ -128,6 +128,8 @@ pub struct Link {
     ends: bool,
     /// The first bytes that came: an explanation, when `raw` meets a keyed peer.
     first: Vec<u8>,
+    /// Closed before there was anything to close.
+    closes: bool,
     /// Whether a read has reported the end.
     told: bool,
     since: Since,
@@ -240,6 +242,7 @@ impl Link {
             stash: Vec::new(),
             ends: false,
             first: Vec::new(),
+            closes: false,
             told: false,
             since,
         }
@@ -321,9 +324,9 @@ impl Link {
         matches!(self.stage, Stage::Over)
     }
 
-    /// Whether another [`Input::Send`] finds room.
+    /// Whether another [`Input::Send`] finds room: none before there is a key, or after the end.
     pub fn can_send(&self) -> bool {
-        self.wire.as_ref().is_none_or(|wire| wire.outbound.has_room(self.settings.limits.queue)) && self.end.is_none()
+        self.wire.as_ref().is_some_and(|wire| wire.outbound.has_room(self.settings.limits.queue)) && self.end.is_none()
     }
 
     /// Whether more bytes should be read from the transport. Not while nobody takes what came. Profile,

@@ -83,6 +83,9 @@ impl Link {
         (wire.th, wire.psk) = (established.th, established.psk);
         let hello = hello::encode(&established.th, self.role, self.mode, &self.settings);
         wire.outbound.seal(now.mono, rng, code::HELLO, &hello)?;
+        if self.closes {
+            wire.outbound.close();
+        }
         self.wire = Some(wire);
         self.stage = Stage::WaitHello;
         Ok(())

@@ -120,7 +120,7 @@ impl Link {
     pub(super) fn close(&mut self) {
         match &mut self.wire {
             Some(wire) if self.end.is_none() => wire.outbound.close(),
-            _ => {}
+            _ => self.closes = true,
         }
     }
 
