@@ -270,7 +270,7 @@ impl Link {
                 Ok(())
             }
             Input::Finish => {
-                self.finish(now);
+                self.finish(now, rng);
                 Ok(())
             }
             Input::Abort { code, text } => {
@@ -377,6 +377,9 @@ impl Link {
     fn settle(&mut self, now: Now, rng: &mut impl CryptoRng) -> Result<(), Error> {
         let result = match &mut self.wire {
             Some(wire) if matches!(self.stage, Stage::Open) => {
+                if let Some(granted) = wire.inbound.discarded() {
+                    wire.outbound.grant(granted);
+                }
                 let last = wire.inbound.last_seq();
                 let hold = self.settings.duplex == crate::Duplex::Strict && wire.inbound.is_receiving();
                 if hold { Ok(()) } else { wire.outbound.flush(now.mono, rng, last) }

@@ -154,6 +154,7 @@ impl Inbound {
             *credit = credit.saturating_sub(u64::from(header.length));
         }
         if self.discard {
+            self.taken += u64::from(header.length);
             return;
         }
         self.bytes.extend(self.opener.payload());
@@ -218,8 +219,14 @@ impl Inbound {
 
     pub(super) fn discard(&mut self) {
         self.discard = true;
+        self.taken += self.bytes.len() as u64;
         self.frames.clear();
         self.bytes.clear();
+    }
+
+    /// What is granted for what nobody will read: the other side may have to say it before it reads itself.
+    pub(super) fn discarded(&mut self) -> Option<u32> {
+        if self.discard { self.grant(0) } else { None }
     }
 
     pub(super) const fn close(&mut self) {

@@ -124,7 +124,7 @@ impl Link {
         }
     }
 
-    pub(super) fn finish(&mut self, now: Now) {
+    pub(super) fn finish(&mut self, now: Now, rng: &mut impl CryptoRng) {
         self.close();
         self.since.finished = Some(now.mono);
         if let Some(wire) = &mut self.wire {
@@ -133,6 +133,8 @@ impl Link {
         if !matches!(self.stage, Stage::Open | Stage::Farewell { .. }) {
             self.disconnect();
         }
+        // What was not parsed, for nobody read, may hold the other side's CLOSE.
+        self.resume(now, rng);
     }
 
     pub(super) fn abort(&mut self, now: Now, rng: &mut impl CryptoRng, error: u32, text: &str) {
