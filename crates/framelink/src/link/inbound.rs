@@ -171,6 +171,17 @@ impl Inbound {
             || self.credit.is_none() && self.bytes.len() >= self.limits.unread()
     }
 
+    /// Whether it is worth to go on with what stays unparsed: half of what was full is read.
+    pub(super) fn can_go_on(&self) -> bool {
+        match self.held {
+            Some(header) => self.credit_left(header) || self.frames.is_empty(),
+            None => {
+                self.frames.len() * 2 <= self.limits.unread_frames
+                    && (self.credit.is_some() || self.bytes.len() * 2 <= self.limits.unread())
+            }
+        }
+    }
+
     /// The next frame that can be read.
     pub(super) fn front(&self) -> Option<FrameInfo> {
         self.frames.front().copied()
