@@ -15,6 +15,9 @@ const HALF_OF_SEQ: u32 = 1 << 31;
 impl Link {
     /// Bytes came.
     pub(super) fn bytes(&mut self, now: Now, rng: &mut impl CryptoRng, bytes: &[u8]) -> Result<(), Fault> {
+        if self.ends {
+            return Ok(());
+        }
         let wanted = crate::establish::preamble::MAGIC.len().saturating_sub(self.first.len());
         self.first.extend(bytes.iter().take(wanted));
         let mut input = bytes;
