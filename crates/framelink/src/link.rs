@@ -147,7 +147,7 @@ struct Since {
     frame: Option<Mono>,
     /// Reading stopped, for nobody takes what came.
     paused: Option<Mono>,
-    /// Nobody reads any more.
+    /// Nobody reads any more, and what was queued then could have left.
     finished: Option<Mono>,
 }
 

@@ -130,7 +130,12 @@ impl Default for Timing {
 impl Timing {
     /// How long a frame may take.
     pub(crate) fn frame(&self, length: u32) -> Duration {
-        self.frame + Duration::from_secs(u64::from(length / self.frame_rate.max(1)))
+        self.frame + self.transfer(length as usize)
+    }
+
+    /// How long so many bytes may take.
+    pub(crate) fn transfer(&self, bytes: usize) -> Duration {
+        Duration::from_secs(bytes as u64 / u64::from(self.frame_rate.max(1)))
     }
 }
 

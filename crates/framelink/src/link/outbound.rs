@@ -177,6 +177,11 @@ impl Outbound {
         self.out.is_empty() && self.unwritten == 0
     }
 
+    /// Bytes that have not left.
+    pub(super) const fn queued(&self) -> usize {
+        self.waiting + self.unwritten
+    }
+
     /// Whether a frame is between here and the transport.
     pub(super) fn is_sending(&self) -> bool {
         !self.is_written()

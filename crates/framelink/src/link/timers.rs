@@ -129,6 +129,8 @@ impl Link {
         self.since.finished = Some(now.mono);
         if let Some(wire) = &mut self.wire {
             wire.inbound.discard();
+            // What is queued leaves before CLOSE, and has the time that frames have.
+            self.since.finished = Some(now.mono.after(self.settings.timing.transfer(wire.outbound.queued())));
         }
         if !matches!(self.stage, Stage::Open | Stage::Farewell { .. }) {
             self.disconnect();
