@@ -9,6 +9,13 @@
 )]
 
 mod carry;
+mod closing;
+mod control;
+mod credit;
+mod padding;
 mod pair;
 mod peer;
+mod queue;
+mod reading;
+mod timers;
 mod vectors;

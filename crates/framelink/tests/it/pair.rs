@@ -234,11 +234,15 @@ impl Pair {
             any |= side.poll() | side.write(self.now);
             side.poll();
             let room = self.room - self.pipes[index].len().min(self.room);
+            if side.gone {
+                // Whoever closes a transport writes no more.
+                side.outbox.clear();
+            }
             let bytes = side.outbox.take(room);
             if !bytes.is_empty() {
                 any = true;
                 self.pipes[index].push(&bytes);
-                if side.outbox.len() == 0 && !side.gone {
+                if side.outbox.len() == 0 {
                     side.input(self.now, Input::Flushed).unwrap();
                 }
             }

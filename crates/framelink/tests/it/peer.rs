@@ -22,6 +22,7 @@ pub(crate) struct Played {
     pub(crate) now: Now,
     /// What the peer seals with.
     pub(crate) sealer: Sealer,
+    pub(crate) block: Block,
     opener: Opener,
     /// Everything the link has sent: codes and payloads.
     pub(crate) sent: Vec<(u32, Vec<u8>)>,
@@ -50,6 +51,7 @@ impl Played {
             now,
             sealer: Sealer::new(&block, role.peer(), settings.framing),
             opener: Opener::new(&block, role, settings.framing),
+            block,
             sent: Vec::new(),
             wire: Vec::new(),
             events: Vec::new(),
