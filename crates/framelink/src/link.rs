@@ -366,9 +366,7 @@ impl Link {
 
     fn rekey(&mut self) -> Result<(), Fault> {
         match &mut self.wire {
-            Some(wire) if self.mode.is_keyed() && matches!(self.stage, Stage::Open) => {
-                wire.outbound.ask_rekey()
-            }
+            Some(wire) if self.mode.is_keyed() && matches!(self.stage, Stage::Open) => wire.outbound.ask_rekey(),
             _ => Err(Fault::Closed),
         }
     }
