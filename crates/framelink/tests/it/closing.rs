@@ -18,7 +18,8 @@ fn settings() -> [Settings; 2] {
 fn a_stream_cut_at_any_offset_is_truncated_but_for_the_whole() {
     for role in ROLES {
         let mut peer = Played::open(role, &Settings::default());
-        let frames = [peer.seal(0, b"first"), peer.seal(code::PAD, &[0; 9]), peer.seal(0, b""), peer.seal(0, b"second")];
+        let frames =
+            [peer.seal(0, b"first"), peer.seal(code::PAD, &[0; 9]), peer.seal(0, b""), peer.seal(0, b"second")];
         let close = peer.seal(code::CLOSE, &1_u32.to_be_bytes());
         let wire = [frames.concat(), close].concat();
         for cut in 0..=wire.len() {
@@ -176,7 +177,10 @@ fn an_abort_that_cannot_be_told_resets() {
 fn last_words_get_a_moment_to_arrive() {
     let mut side = Played::open(ROLES[1], &Settings::default());
     side.frame(0x8000_0009, b"");
-    assert_eq!((side.end().status, side.orders.as_slice()), (Status::Violation(Fault::UnknownControl), &[Output::Shutdown][..]));
+    assert_eq!(
+        (side.end().status, side.orders.as_slice()),
+        (Status::Violation(Fault::UnknownControl), &[Output::Shutdown][..])
+    );
     side.until(999);
     side.bytes(&[1; 100]);
     assert_eq!(side.orders.len(), 1);

@@ -8,6 +8,7 @@
     reason = "a test that goes wrong ends by panic"
 )]
 
+mod attacks;
 mod carry;
 mod closing;
 mod control;

@@ -115,7 +115,7 @@ impl Side {
         })
     }
 
-    fn poll(&mut self) -> bool {
+    pub(crate) fn poll(&mut self) -> bool {
         let mut any = false;
         while let Some(output) = self.link.poll() {
             any = true;
