@@ -311,6 +311,13 @@ impl Pair {
         [self.sides[TOP].status, self.sides[BOTTOM].status]
     }
 
+    /// What is on its way from one side, to be changed.
+    pub(crate) fn on_the_way(&mut self, from: usize) -> &mut Vec<u8> {
+        let pipe = &mut self.pipes[from];
+        pipe.bytes.drain(..std::mem::take(&mut pipe.from));
+        &mut pipe.bytes
+    }
+
     /// Both closed, and both know it.
     pub(crate) fn assert_closed(&self) {
         assert_eq!(self.statuses(), [Some(Status::Closed); 2]);
