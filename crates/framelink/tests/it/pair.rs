@@ -14,6 +14,8 @@ pub(crate) const BOTTOM: usize = 1;
 /// Steps without an end after which two links hang.
 const PATIENCE: u32 = 2_000_000;
 
+static ZEROS: [u8; 4096] = [0; 4096];
+
 /// Bytes in order, taken from the front in pieces.
 #[derive(Default)]
 pub(crate) struct Bytes {
@@ -68,6 +70,9 @@ pub(crate) struct Side {
     /// Whether `wire` is kept.
     pub(crate) records: bool,
     pub(crate) was_reset: bool,
+    /// Whether nothing has happened since the last read.
+    stale: bool,
+    room: Vec<u8>,
     /// Written by the link, not taken by the socket.
     outbox: Bytes,
     shut: bool,
@@ -92,6 +97,8 @@ impl Side {
             wire: Vec::new(),
             records: false,
             was_reset: false,
+            stale: false,
+            room: Vec::new(),
             outbox: Bytes::default(),
             shut: false,
             gone: false,
@@ -100,6 +107,7 @@ impl Side {
     }
 
     pub(crate) fn input(&mut self, now: Now, input: Input<'_>) -> Result<(), Error> {
+        self.stale = false;
         self.link.handle(now, &mut self.rng, input)
     }
 
@@ -155,23 +163,31 @@ impl Side {
 
     /// The application reads what is there.
     pub(crate) fn read(&mut self, now: Now) -> bool {
+        if std::mem::replace(&mut self.stale, true) {
+            return false;
+        }
         let mut any = false;
-        let mut buf = vec![0xaa; self.buffer];
+        let mut buf = std::mem::take(&mut self.room);
+        buf.resize(self.buffer, 0);
         loop {
+            buf.fill(0xaa);
             let got = self.link.recv(now, &mut self.rng, &mut buf);
             self.received.extend_from_slice(&buf[..got.n]);
             self.frames.extend_from_slice(&got.frames);
             if !matches!(got.status, Status::Full | Status::Boundary) {
-                assert!(buf[got.n..].iter().all(|byte| *byte == 0), "unverified bytes are left in the buffer");
+                let left = buf[got.n..].chunks(ZEROS.len());
+                assert!(left.into_iter().all(|left| *left == ZEROS[..left.len()]), "unverified bytes are left");
             }
             any |= !got.frames.is_empty() || self.status != Some(got.status);
             self.status = Some(got.status);
             match got.status {
                 Status::Full | Status::Boundary => {}
-                Status::TooSmall(length) => buf = vec![0xaa; length as usize],
-                _ => return any,
+                Status::TooSmall(length) => buf.resize(length as usize, 0),
+                _ => break,
             }
         }
+        self.room = buf;
+        any
     }
 }
 

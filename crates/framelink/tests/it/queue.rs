@@ -88,7 +88,7 @@ fn the_memory_of_a_link_nobody_reads_is_bounded() {
     let mut side = Played::open(ROLES[0], &Settings::default());
     let mut rounds = 0;
     while side.link.wants_bytes() && side.link.end().is_none() && rounds < 20_000 {
-        let burst = [side.seal(0, b"x"), vec![0_u8; 60].iter().flat_map(|_| side.seal(0, b"")).collect()].concat();
+        let burst = [side.seal(0, b"x"), [0_u8; 60].iter().flat_map(|_| side.seal(0, b"")).collect()].concat();
         side.bytes(&burst);
         rounds += 1;
     }

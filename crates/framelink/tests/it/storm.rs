@@ -12,7 +12,7 @@ use waypost_testkit::{sim::Counts, storm};
 /// What arrives is a prefix of what was sent, all of it if nothing went wrong, and nobody waits for ever.
 #[test]
 fn storm_what_arrives_is_what_was_sent() {
-    storm::run("two links and bad sockets", 300, |seed| Storm::new(seed).run());
+    storm::run("two links and bad sockets", 100, |seed| Storm::new(seed).run());
 }
 
 struct Storm {
