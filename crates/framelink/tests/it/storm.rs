@@ -22,6 +22,8 @@ struct Storm {
     sent: [Vec<u8>; 2],
     /// The largest message that is never cut.
     uncut: [usize; 2],
+    /// Which side has closed.
+    closed: [bool; 2],
     damaged: bool,
     counts: Counts,
 }
@@ -59,7 +61,9 @@ impl Storm {
         let mut both = [settings(&mut rng, align), settings(&mut rng, align)];
         // What opens a key's frames is set by the same numbers as what seals them.
         let (frames, blocks) = (one_of(&mut rng, &[1 << 24, 2, 5, 40]), one_of(&mut rng, &[1 << 32, 16, 200]));
+        let first_seq = one_of(&mut rng, &[1, 1, u32::MAX - 20, 0x7fff_fff0]);
         for settings in &mut both {
+            settings.framing.first_seq = first_seq;
             (settings.limits.rekey_frames, settings.limits.rekey_blocks) = (frames, blocks);
             if mode == Mode::Raw {
                 settings.limits.max_frame = 1 << 20;
@@ -77,7 +81,15 @@ impl Storm {
         for side in &mut pair.sides {
             side.buffer = one_of(&mut rng, &[1, 10, 1000, 1 << 16]);
         }
-        Self { rng, pair, sent: [Vec::new(), Vec::new()], uncut, damaged: false, counts: Counts::new() }
+        Self {
+            rng,
+            pair,
+            sent: [Vec::new(), Vec::new()],
+            uncut,
+            closed: [false; 2],
+            damaged: false,
+            counts: Counts::new(),
+        }
     }
 
     fn count(&mut self, what: &'static str) {
@@ -87,7 +99,7 @@ impl Storm {
     fn run(mut self) -> Counts {
         let bad = self.rng.random_bool(0.4);
         for _ in 0..self.rng.random_range(5..60) {
-            match self.rng.random_range(0..12) {
+            match self.rng.random_range(0..14) {
                 0..5 => self.message(),
                 5 => {
                     let index = self.rng.random_range(0..2);
@@ -99,6 +111,7 @@ impl Storm {
                     self.pair.pass(Duration::from_millis(millis));
                 }
                 8 if bad => self.damage(),
+                9 => self.close(),
                 _ => {
                     for _ in 0..self.rng.random_range(1..40) {
                         self.pair.step();
@@ -111,9 +124,25 @@ impl Storm {
         self.counts
     }
 
+    /// One direction ends early, and the other goes on. The first end of stream ends a raw link whole.
+    fn close(&mut self) {
+        let index = self.rng.random_range(0..2);
+        if self.is_keyed() && self.rng.random_bool(0.3) && !self.closed[index] {
+            (self.closed[index], self.pair.sides[index].closes) = (true, true);
+            self.count("early closes");
+        }
+    }
+
+    fn is_keyed(&self) -> bool {
+        self.pair.sides[0].link.mode().is_keyed()
+    }
+
     fn message(&mut self) {
         let index = self.rng.random_range(0..2);
-        let keyed = self.pair.sides[0].link.mode() != Mode::Raw;
+        if self.closed[index] {
+            return;
+        }
+        let keyed = self.is_keyed();
         let uncut = keyed && self.rng.random_bool(0.2);
         let most = if uncut { self.uncut[index] + 1 } else { one_of(&mut self.rng, &[1, 2, 100, 4000, 20_000]) };
         let length = self.rng.random_range(0..most);
@@ -184,7 +213,7 @@ impl Storm {
     }
 
     fn finish(&mut self) {
-        let keyed = self.pair.sides[0].link.mode() != Mode::Raw;
+        let keyed = self.is_keyed();
         for side in &mut self.pair.sides {
             // Sides that close while they do not read yet are waited for, too.
             side.closes = keyed;
