@@ -126,3 +126,47 @@ impl Half {
         Self::new(bytes.as_slice())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{SeedableRng, rngs::StdRng};
+
+    #[test]
+    fn generated_blocks_never_carry_and_reserve_zeros() {
+        for seed in 0..50 {
+            let block = Block::generate(&mut StdRng::seed_from_u64(seed));
+            for half in block.as_bytes().chunks(HALF_LEN) {
+                assert!(half[COUNTER_BYTE] < 0x80 && half[RESERVED..].iter().all(|byte| *byte == 0));
+            }
+            assert_eq!(Block::from_file(block.as_bytes()).unwrap().as_bytes(), block.as_bytes());
+        }
+        assert_eq!(Block::derived(&[0xff; BLOCK_LEN]).as_bytes().iter().filter(|byte| **byte == 0x7f).count(), 2);
+    }
+
+    #[test]
+    fn a_block_of_a_file_is_used_as_it_is() {
+        let mut bytes = [0xff; BLOCK_LEN];
+        bytes[0] = 1;
+        let block = Block::from_file(&bytes).unwrap();
+        assert_eq!(block.half(Role::Top).counter, [0xff; 16]);
+        assert_eq!((block.half(Role::Top).key[0], block.half(Role::Bottom).key[0]), (1, 0xff));
+    }
+
+    #[test]
+    fn shows_nothing_of_itself_but_a_name() {
+        let [one, other] = [1, 2].map(|seed| Block::generate(&mut StdRng::seed_from_u64(seed)));
+        assert_eq!(format!("{one:?}"), "Block(..)");
+        assert!(one.id() != other.id() && one.id().len() == 64);
+    }
+
+    #[test]
+    fn the_next_half_hangs_on_state_secret_and_direction() {
+        let half = Block::generate(&mut StdRng::seed_from_u64(1)).half(Role::Top);
+        let next = |state: u8, r: u8, role| half.after(&[state; 32], &[r; 32], role).key;
+        let keys = [next(1, 1, Role::Top), next(2, 1, Role::Top), next(1, 2, Role::Top), next(1, 1, Role::Bottom)];
+        for (at, key) in keys.iter().enumerate() {
+            assert!(!keys[..at].contains(key) && *key != half.key);
+        }
+    }
+}

@@ -60,3 +60,25 @@ pub mod error {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upper_half_is_control() {
+        for code in [DATA, MORE, 2, 0x7fff_ffff] {
+            assert!(is_application(code));
+        }
+        for code in [0x8000_0000, HELLO, REKEY, CLOSE, PING, PONG, ERROR, PAD, CREDIT, u32::MAX] {
+            assert!(!is_application(code));
+        }
+    }
+
+    #[test]
+    fn errors_have_names_up_to_the_last_known() {
+        assert_eq!((1..=8).filter_map(error::name).count(), 8);
+        assert_eq!([error::name(0), error::name(9), error::name(u32::MAX)], [None; 3]);
+        assert_eq!(error::name(error::GOING_AWAY), Some("GOING_AWAY"));
+    }
+}

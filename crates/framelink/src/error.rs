@@ -215,3 +215,36 @@ impl HasKind for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_and_faults_name_each_other() {
+        for reason in 0..=255 {
+            match Fault::from_reason(reason) {
+                Some(fault) => assert_eq!(fault.reason(), Some(reason)),
+                None => assert!(!(1..=6).contains(&reason)),
+            }
+        }
+        // What would tell somebody about the link itself has no reason.
+        for fault in [Fault::NotFramelink, Fault::HsAuth, Fault::HsTimeout, Fault::Checksum, Fault::Rejected(1)] {
+            assert_eq!(fault.reason(), None);
+        }
+        assert_eq!(Fault::Rejected(4).to_string(), "rejected: bad-key");
+        assert_eq!(Fault::Rejected(77).to_string(), "rejected: reason 77");
+    }
+
+    #[test]
+    fn blame_decides_the_kind() {
+        let kind = |fault: Fault| Error::from(fault).kind();
+        assert_eq!(kind(Fault::BadKey), ErrorKind::Security);
+        assert_eq!(kind(Fault::Hmac), ErrorKind::PeerFault);
+        assert_eq!(kind(Fault::PskCheck), ErrorKind::BadInput);
+        assert_eq!(kind(Fault::QueueFull), ErrorKind::Limit);
+        assert_eq!(kind(Fault::Closed), ErrorKind::Unreachable);
+        assert_eq!(kind(Fault::Rejected(6)), ErrorKind::Refused);
+        assert_eq!(Error::from(Fault::BadMode).fault(), Fault::BadMode);
+    }
+}

@@ -73,3 +73,21 @@ pub(crate) const RAW_BLOCKS: u64 = 1 << 44;
 pub(crate) const fn check_raw_life(used: KeyUse) -> Result<(), Fault> {
     if used.blocks > RAW_BLOCKS { Err(Fault::Exhausted) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_counted_in_blocks_of_both_alignments() {
+        assert_eq!([0, 8, 9, u32::MAX].map(blocks), [2, 2, 3, 268_435_458]);
+    }
+
+    #[test]
+    fn a_raw_key_ends_at_two_to_the_44_blocks() {
+        let used = |blocks| check_raw_life(KeyUse { frames: 1, blocks });
+        assert_eq!((used(RAW_BLOCKS), used(RAW_BLOCKS + 1)), (Ok(()), Err(Fault::Exhausted)));
+        let much = KeyUse { frames: 1, blocks: u64::MAX }.with(5);
+        assert_eq!((much.frames, much.blocks), (2, u64::MAX));
+    }
+}

@@ -78,3 +78,31 @@ impl Sequence {
         self.next = self.next.checked_add(1).unwrap_or(self.first_again);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_wrap_to_zero_or_to_one() {
+        for (first_again, expected) in [(0, [u32::MAX - 1, u32::MAX, 0, 1]), (1, [u32::MAX - 1, u32::MAX, 1, 2])] {
+            let mut sequence = Sequence::new(u32::MAX - 1, first_again);
+            for number in expected {
+                assert_eq!(sequence.next(), number);
+                sequence.advance();
+            }
+        }
+    }
+
+    #[test]
+    fn no_header_is_refused_for_its_looks() {
+        for byte in [0x00, 0xff] {
+            let header = Header::decode(&[byte; Header::LEN]);
+            // Three words of ones have a checksum of ones.
+            assert_eq!(header.unwrap().encode(), [byte; Header::LEN]);
+        }
+        let header = Header { length: 9, code: 0, seq: 2 };
+        assert_eq!(header.check(1, 8), Err(Fault::Sequence), "before its length is looked at");
+        assert_eq!((header.check(2, 8), header.check(2, 9)), (Err(Fault::Length), Ok(())));
+    }
+}

@@ -126,6 +126,8 @@ pub struct Link {
     busy: bool,
     /// Input that stays unparsed until the application reads.
     stash: Vec<u8>,
+    /// The stream has ended behind what stays unparsed.
+    ends: bool,
     /// The first bytes that came: an explanation, when `raw` meets a keyed peer.
     first: Vec<u8>,
     /// Closed before there were frames: CLOSE follows HELLO.
@@ -147,7 +149,7 @@ struct Since {
     frame: Option<Mono>,
     /// Reading stopped, for nobody takes what came.
     paused: Option<Mono>,
-    /// Nobody reads any more.
+    /// Nobody reads any more, and what was queued then could have left.
     finished: Option<Mono>,
 }
 
@@ -241,6 +243,7 @@ impl Link {
             outputs: VecDeque::new(),
             busy: false,
             stash: Vec::new(),
+            ends: false,
             first: Vec::new(),
             closing: false,
             told: false,
@@ -270,7 +273,7 @@ impl Link {
                 Ok(())
             }
             Input::Finish => {
-                self.finish(now);
+                self.finish(now, rng);
                 Ok(())
             }
             Input::Abort { code, text } => {
@@ -278,7 +281,7 @@ impl Link {
                 Ok(())
             }
             Input::Ping(payload) => self.ping(payload),
-            Input::Rekey => self.rekey(now, rng),
+            Input::Rekey => self.rekey(),
             Input::Flushed => {
                 if let Some(wire) = &mut self.wire {
                     wire.outbound.flushed();
@@ -346,7 +349,7 @@ impl Link {
     /// Whether more bytes should be read from the transport. Not while nobody takes what came. Profile,
     /// Deadlock rule.
     pub const fn wants_bytes(&self) -> bool {
-        self.stash.is_empty() && !self.is_over()
+        self.stash.is_empty() && !self.ends && !self.is_over()
     }
 
     /// BOTTOM: whether one link more is one too many; then a good M1 is answered REJECT 6.
@@ -358,6 +361,12 @@ impl Link {
     pub fn activity(&self) -> Activity {
         let Some(wire) = &self.wire else { return Activity::default() };
         Activity { sending: wire.outbound.is_sending(), receiving: wire.inbound.is_receiving() }
+    }
+
+    /// Bytes of memory that hold what came and was not read: for tests of its bound.
+    #[doc(hidden)]
+    pub fn room(&self) -> usize {
+        self.stash.capacity() + self.wire.as_ref().map_or(0, |wire| wire.inbound.room())
     }
 
     fn send(&mut self, code: u32, payload: Vec<u8>) -> Result<(), Fault> {
@@ -372,11 +381,9 @@ impl Link {
         wire.outbound.send(code, payload, room)
     }
 
-    fn rekey(&mut self, now: Now, rng: &mut impl CryptoRng) -> Result<(), Fault> {
+    fn rekey(&mut self) -> Result<(), Fault> {
         match &mut self.wire {
-            Some(wire) if self.mode.is_keyed() && matches!(self.stage, Stage::Open) => {
-                wire.outbound.rekey(now.mono, rng)
-            }
+            Some(wire) if self.mode.is_keyed() && matches!(self.stage, Stage::Open) => wire.outbound.ask_rekey(),
             _ => Err(Fault::Closed),
         }
     }
@@ -385,6 +392,9 @@ impl Link {
     fn settle(&mut self, now: Now, rng: &mut impl CryptoRng) -> Result<(), Error> {
         let result = match &mut self.wire {
             Some(wire) if matches!(self.stage, Stage::Open) => {
+                if let Some(granted) = wire.inbound.discarded() {
+                    wire.outbound.grant(granted);
+                }
                 let last = wire.inbound.last_seq();
                 let hold = self.settings.duplex == crate::Duplex::Strict && wire.inbound.is_receiving();
                 if hold { Ok(()) } else { wire.outbound.flush(now.mono, rng, last) }

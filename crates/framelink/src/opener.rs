@@ -100,6 +100,12 @@ impl Opener {
         self.filled == 0
     }
 
+    /// Bytes of memory that hold the frame: for tests of its bound.
+    #[doc(hidden)]
+    pub fn room(&self) -> usize {
+        self.frame.capacity()
+    }
+
     /// What the current key has opened.
     pub(crate) const fn used(&self) -> KeyUse {
         self.used

@@ -87,3 +87,38 @@ fn checksum(key: &[u8; KEY_LEN]) -> [u8; CHECK_LEN] {
     }
     check
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::{SeedableRng, rngs::StdRng};
+
+    #[test]
+    fn shows_nothing_of_itself() {
+        let psk = Psk::generate(&mut StdRng::seed_from_u64(1));
+        assert_eq!(format!("{psk:?}"), "Psk(..)");
+    }
+
+    #[test]
+    fn knows_every_typing_error_of_one_character() {
+        let line = Psk::generate(&mut StdRng::seed_from_u64(1)).to_line();
+        for at in PREFIX.len()..line.len() {
+            for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".chars() {
+                let wrong = format!("{}{letter}{}", &line[..at], &line[at + 1..]);
+                let expected = if wrong == *line { Ok(()) } else { Err(Fault::PskCheck) };
+                assert_eq!(Psk::from_line(&wrong).map(drop), expected, "{at} {letter}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_back_what_it_writes(bytes: [u8; 32], before in "[ \t\r\n]{0,3}", behind in "[ \t\r\n]{0,3}") {
+            let psk = Psk::from_bytes(bytes).unwrap();
+            let line = psk.to_line();
+            prop_assert_eq!(line.len(), 80);
+            prop_assert_eq!(Psk::from_line(&format!("{before}{}{behind}", *line)), Ok(psk));
+        }
+    }
+}

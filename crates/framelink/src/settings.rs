@@ -130,7 +130,12 @@ impl Default for Timing {
 impl Timing {
     /// How long a frame may take.
     pub(crate) fn frame(&self, length: u32) -> Duration {
-        self.frame + Duration::from_secs(u64::from(length / self.frame_rate.max(1)))
+        self.frame + self.transfer(length as usize)
+    }
+
+    /// How long so many bytes may take.
+    pub(crate) fn transfer(&self, bytes: usize) -> Duration {
+        Duration::from_secs(bytes as u64 / u64::from(self.frame_rate.max(1)))
     }
 }
 
@@ -148,5 +153,71 @@ impl Settings {
         let keys = limits.rekey_frames >= 2 && limits.rekey_blocks >= 16;
         let sizes = limits.cut > 0 && limits.queue > 0 && limits.unread_frames > 0;
         if credit && keys && sizes && (keyed || !mode.is_keyed()) { Ok(()) } else { Err(Fault::BadConfig) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_good(mode: Mode, change: impl Fn(&mut Settings)) -> bool {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        settings.check(mode).is_ok()
+    }
+
+    #[test]
+    fn takes_the_credits_of_the_profile() {
+        for (credit, good) in [(0, false), (1, true), (MAX_CREDIT, true), (MAX_CREDIT + 1, false), (UNLIMITED, true)] {
+            assert_eq!(is_good(Mode::Psk, |settings| settings.limits.credit = credit), good, "{credit:x}");
+        }
+        assert!(!is_good(Mode::Psk, |settings| settings.limits.credit = UNLIMITED - 1));
+    }
+
+    #[test]
+    fn takes_what_is_literal_in_raw_links_alone() {
+        let changes = [
+            |settings: &mut Settings| settings.framing.mac_init = MacInit::Standard,
+            |settings: &mut Settings| settings.framing.wraps_to_one = true,
+            |settings: &mut Settings| settings.limits.max_frame = 0,
+            |settings: &mut Settings| settings.limits.max_frame = MIN_MAX_FRAME - 1,
+        ];
+        for change in changes {
+            assert!(is_good(Mode::Raw, change));
+            assert!(!is_good(Mode::Psk, change) && !is_good(Mode::Hybrid, change));
+        }
+        assert!(is_good(Mode::Hybrid, |settings| settings.limits.max_frame = MIN_MAX_FRAME));
+        assert!(is_good(Mode::Hybrid, |settings| settings.limits.max_frame = u32::MAX));
+    }
+
+    #[test]
+    fn refuses_numbers_that_nothing_works_with() {
+        let changes = [
+            |settings: &mut Settings| settings.limits.cut = 0,
+            |settings: &mut Settings| settings.limits.queue = 0,
+            |settings: &mut Settings| settings.limits.unread_frames = 0,
+            |settings: &mut Settings| settings.limits.rekey_frames = 1,
+            |settings: &mut Settings| settings.limits.rekey_blocks = 15,
+            |settings: &mut Settings| settings.timing.keepalive = Some(Duration::ZERO),
+        ];
+        for change in changes {
+            assert!(!is_good(Mode::Psk, change));
+        }
+        assert!(is_good(Mode::Psk, |settings| settings.timing.keepalive = None));
+    }
+
+    #[test]
+    fn bounds_what_is_unread_by_two_frames_or_two_mebibytes() {
+        let unread = |max_frame| Limits { max_frame, ..Limits::default() }.unread();
+        assert_eq!([unread(0), unread(1 << 20), unread(1 << 22)], [2 << 20, 2 << 20, 8 << 20]);
+    }
+
+    #[test]
+    fn gives_a_frame_the_time_of_its_length() {
+        let mut timing = Timing::default();
+        assert_eq!(timing.frame(0), Duration::from_secs(30));
+        assert_eq!(timing.frame(16 * 1024 * 5 + 1), Duration::from_secs(35));
+        timing.frame_rate = 0;
+        assert_eq!(timing.frame(7), Duration::from_secs(37), "a rate of nothing is taken for the slowest");
     }
 }

@@ -13,9 +13,14 @@ use std::{
     path::Path,
 };
 use waypost_core::{Body, Card, ContactId, InviteToken, Letter, LetterId, ReceiptKind, Wall};
+use waypost_framelink::{
+    Align, Mode, Psk,
+    establish::{WaitM1, WaitM2},
+};
 use waypost_fuzz_targets::{
     account,
     connection::{INITIATOR, RESPONDER},
+    framelink,
     keyring::{PASSPHRASE, PURPOSE},
     node, peer,
     people::{self, Person},
@@ -62,6 +67,8 @@ fn main() {
     for (number, seed) in relay_client::seeds(&contents).unwrap().iter().enumerate() {
         keep("relay_client", &number.to_string(), seed);
     }
+    framelinks();
+    framelink_conversations();
     servers();
     server_uris();
     cards();
@@ -220,6 +227,90 @@ fn handshakes() {
     let mut seen = [&header[..], &framed(&msg2)].concat();
     to_initiator.seal(b"an answer", &mut seen).unwrap();
     keep("handshake", "at-the-initiator", &seen);
+}
+
+/// Key lines, headers and the messages before frames, from the vectors.
+fn framelinks() {
+    for case in vectors::load("framelink", "files.json") {
+        if let Some(text) = case.input().opt_str("text") {
+            keep("framelink_psk_line", case.id(), text.as_bytes());
+        }
+    }
+    keep("framelink_psk_line", "ours", Psk::from_bytes(framelink::KEY).unwrap().to_line().as_bytes());
+    for case in vectors::load("framelink", "header.json") {
+        let bytes = case.input().opt_hex("header").or_else(|| case.expect().opt_hex("header"));
+        keep("framelink_header", case.id(), &[bytes.unwrap(), vec![0, 0, 0, 9]].concat());
+    }
+    for (name, length) in [("none", 0), ("one", 64), ("few", 200), ("many", 1111)] {
+        let bytes: Vec<u8> = (0..97 + length).map(|number| (number * 7 % 251) as u8).collect();
+        keep("framelink_kernel", name, &bytes);
+    }
+    let counter_ends = [&[1; 32][..], &[0xff; 16], &[0; 16], &[9; 32], &[3], &[5; 300]].concat();
+    keep("framelink_kernel", "counter-wraps", &counter_ends);
+    for (number, mode) in [Mode::Psk, Mode::Hybrid].into_iter().enumerate() {
+        for (align, choice) in [(Align::Block, 0), (Align::Stream, 2)] {
+            let mut rng = ChaCha20Rng::from_seed([1; 32]);
+            let psk = Psk::from_bytes(framelink::KEY).unwrap();
+            let (_, m1) = WaitM2::start(&mut rng, psk.clone(), mode, align).unwrap();
+            let bottom = WaitM1 { psks: vec![psk], modes: vec![mode], align };
+            let asked = bottom.authenticate(&m1).unwrap();
+            let (_, m2) = bottom.answer(&mut rng, &m1, asked).unwrap();
+            for (name, message) in [("m1", &m1), ("m2", &m2)] {
+                let choice = number as u8 | choice | 4 | (8 * 7);
+                keep("framelink_preamble", &format!("{name}-{mode}-{align:?}"), &[&[choice][..], message].concat());
+            }
+        }
+    }
+    for reason in 1..=7 {
+        keep("framelink_preamble", &format!("reject-{reason}"), &[0, 0x46, 0x4c, 0x4e, 0x4b, 1, 0xff, reason, 0]);
+    }
+}
+
+/// Frames of every code, and what an application does between them, under several settings.
+fn framelink_conversations() {
+    let step = |kind: u8, content: &[u8]| [&[kind][..], &(content.len() as u16).to_be_bytes(), content].concat();
+    let frame = |code: u8, payload: &[u8]| step(0, &[&[code][..], payload].concat());
+    let steps = [
+        frame(0, b"hello"),
+        step(15, &[0; 100]),
+        frame(5, b"ping"),
+        frame(3, &[3; 32]),
+        frame(1, b"part, "),
+        frame(0, b"whole"),
+        step(10, b"an answer"),
+        step(13, &[0; 7]),
+        step(11, b""),
+        frame(8, &[0; 40]),
+        frame(9, &[0, 0, 1, 0]),
+        step(26, &[4; 100]),
+        frame(10, b"another code"),
+        step(7, &[70]),
+        step(15, &[0; 400]),
+        step(9, b""),
+        frame(0, b"more"),
+        frame(4, &[0, 0, 0, 1]),
+        step(8, b""),
+        step(15, &[0; 400]),
+    ];
+    for choice in [0, 1, 2, 3, 8, 9, 10, 16, 20, 32, 64, 80, 88, 128] {
+        let whole = [vec![choice], steps.concat()].concat();
+        keep("framelink_link", &format!("conversation-{choice}"), &whole);
+    }
+    for (name, last) in [
+        ("error", frame(7, b"\0\0\0\x05bye")),
+        ("empty", vec![frame(0, b""); 66].concat()),
+        ("pings", [step(12, b""), vec![frame(5, b"x"); 18].concat()].concat()),
+        ("garbage", step(6, &[9; 60])),
+        ("unknown", frame(11, b"")),
+        ("finish", [step(10, &[1; 2000]), step(9, b"x"), frame(0, b"late")].concat()),
+        ("abort", step(14, b"text")),
+        ("timeout", step(7, &[150])),
+        ("overdue", vec![frame(0, b"x"); 12].concat()),
+    ] {
+        keep("framelink_link", name, &[vec![if name == "overdue" { 16 } else { 0 }], last].concat());
+    }
+    let hello = [&[7; 32][..], &[0, 1, b'T', 2, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 0, 0]].concat();
+    keep("framelink_link", "hello", &[vec![128], frame(2, &hello), frame(0, b"hello"), step(15, &[0; 9])].concat());
 }
 
 /// Calls with parameters.

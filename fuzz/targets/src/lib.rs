@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod connection;
+pub mod framelink;
 pub mod keyring;
 pub mod node;
 pub mod peer;
@@ -25,6 +26,7 @@ pub mod vocabulary;
 
 pub use account::account;
 pub use connection::{chunks, frames, handshake};
+pub use framelink::{framelink_header, framelink_kernel, framelink_link, framelink_preamble, framelink_psk_line};
 pub use keyring::{keyring, sealed_file};
 pub use node::{call, card, server_uri};
 pub use peer::{connection, listener};
@@ -50,6 +52,11 @@ pub const TARGETS: &[Target] = &[
     ("connection", connection),
     ("content", content),
     ("endpoint", endpoint),
+    ("framelink_header", framelink_header),
+    ("framelink_kernel", framelink_kernel),
+    ("framelink_link", framelink_link),
+    ("framelink_preamble", framelink_preamble),
+    ("framelink_psk_line", framelink_psk_line),
     ("frames", frames),
     ("handshake", handshake),
     ("identity", identity),

@@ -15,6 +15,9 @@ const HALF_OF_SEQ: u32 = 1 << 31;
 impl Link {
     /// Bytes came.
     pub(super) fn bytes(&mut self, now: Now, rng: &mut impl CryptoRng, bytes: &[u8]) -> Result<(), Fault> {
+        if self.ends {
+            return Ok(());
+        }
         let wanted = crate::establish::preamble::MAGIC.len().saturating_sub(self.first.len());
         self.first.extend(bytes.iter().take(wanted));
         let mut input = bytes;
@@ -39,6 +42,10 @@ impl Link {
         let mut input = stash.as_slice();
         self.parse(now, rng, &mut input);
         self.stash = input.to_vec();
+        if self.ends && self.stash.is_empty() && self.since.paused.is_none() {
+            self.ends = false;
+            self.stream_ended();
+        }
         input.len() < stash.len() || self.end.is_some() && !self.told
     }
 

@@ -123,7 +123,11 @@ impl Link {
 
     /// BOTTOM: whether whoever connects has shown that it knows a key. Until then nothing costly was done.
     pub const fn has_shown_key(&self) -> bool {
-        !matches!(self.stage, Stage::WaitM1 { asked: None, .. })
+        match self.stage {
+            Stage::WaitM1 { asked, .. } => asked.is_some(),
+            // Without a wire it was refused: a refusal that lingers is no reason to turn others away.
+            _ => self.wire.is_some() || matches!(self.role, Role::Top),
+        }
     }
 }
 

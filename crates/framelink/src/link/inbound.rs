@@ -154,6 +154,7 @@ impl Inbound {
             *credit = credit.saturating_sub(u64::from(header.length));
         }
         if self.discard {
+            self.taken += u64::from(header.length);
             return;
         }
         self.bytes.extend(self.opener.payload());
@@ -168,6 +169,17 @@ impl Inbound {
     fn is_full(&self) -> bool {
         self.frames.len() >= self.limits.unread_frames
             || self.credit.is_none() && self.bytes.len() >= self.limits.unread()
+    }
+
+    /// Whether it is worth to go on with what stays unparsed: half of what was full is read.
+    pub(super) fn can_go_on(&self) -> bool {
+        match self.held {
+            Some(header) => self.credit_left(header) || self.frames.is_empty(),
+            None => {
+                self.frames.len() * 2 <= self.limits.unread_frames
+                    && (self.credit.is_some() || self.bytes.len() * 2 <= self.limits.unread())
+            }
+        }
     }
 
     /// The next frame that can be read.
@@ -212,10 +224,20 @@ impl Inbound {
         self.credit = None;
     }
 
+    pub(super) fn room(&self) -> usize {
+        self.opener.room() + self.bytes.capacity() + self.frames.capacity() * size_of::<FrameInfo>()
+    }
+
     pub(super) fn discard(&mut self) {
         self.discard = true;
+        self.taken += self.bytes.len() as u64;
         self.frames.clear();
         self.bytes.clear();
+    }
+
+    /// What is granted for what nobody will read: the other side may have to say it before it reads itself.
+    pub(super) fn discarded(&mut self) -> Option<u32> {
+        if self.discard { self.grant(0) } else { None }
     }
 
     pub(super) const fn close(&mut self) {

@@ -3,7 +3,7 @@
 use super::PeerLimits;
 use crate::{
     Block, Fault, Pad, Role, Sealer, Settings, code,
-    framing::{OVERHEAD, blocks},
+    framing::{KeyUse, OVERHEAD, blocks},
     settings::{MAX_CREDIT, UNLIMITED},
 };
 use rand_core::CryptoRng;
@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 
 /// Payload of a REKEY.
 const REKEY_LEN: u32 = 32;
+/// Payload of a CLOSE.
+const CLOSE_LEN: u32 = 4;
 /// Wire sizes that bursts are filled up to; above the last, its multiples.
 const BUCKETS: [usize; 5] = [256, 1024, 4096, 16384, 65536];
 
@@ -46,6 +48,8 @@ pub(super) struct Outbound {
     empty_in_a_row: u32,
     key_since: Mono,
     keyed: bool,
+    /// A new key is asked for before its time.
+    renews: bool,
     closing: bool,
     /// Nothing more leaves: CLOSE or ERROR has.
     closed: bool,
@@ -70,6 +74,7 @@ impl Outbound {
             empty_in_a_row: 0,
             key_since: now,
             keyed: true,
+            renews: false,
             closing: false,
             closed: false,
             shutdown: false,
@@ -88,7 +93,10 @@ impl Outbound {
     }
 
     pub(super) fn has_room(&self, queue: usize) -> bool {
-        !self.closing && !self.closed && self.waiting + self.out.len() + self.sealed + self.unwritten < queue
+        // An empty message takes memory too while it waits.
+        let frames = self.messages.len().saturating_mul(OVERHEAD);
+        let waiting = frames.max(self.waiting) + self.out.len() + self.sealed + self.unwritten;
+        !self.closing && !self.closed && waiting < queue
     }
 
     pub(super) fn send(&mut self, code: u32, payload: Vec<u8>, room: usize) -> Result<(), Fault> {
@@ -116,7 +124,7 @@ impl Outbound {
     }
 
     pub(super) fn control(&mut self, code: u32, payload: Vec<u8>) {
-        if !self.closing && !self.closed {
+        if !self.closed {
             self.controls.push_back((code, payload));
         }
     }
@@ -154,6 +162,12 @@ impl Outbound {
         self.closing = true;
     }
 
+    /// The next key, with the frames that leave next.
+    pub(super) const fn ask_rekey(&mut self) -> Result<(), Fault> {
+        self.renews = !self.closed;
+        if self.closed { Err(Fault::Closed) } else { Ok(()) }
+    }
+
     pub(super) const fn is_closing(&self) -> bool {
         self.closing || self.closed
     }
@@ -165,6 +179,11 @@ impl Outbound {
     /// Whether everything that was to leave has been taken.
     pub(super) fn is_written(&self) -> bool {
         self.out.is_empty() && self.sealed == 0 && self.unwritten == 0
+    }
+
+    /// Bytes that have not left.
+    pub(super) const fn queued(&self) -> usize {
+        self.waiting + self.sealed + self.unwritten
     }
 
     /// Whether a frame is between here and the transport.
@@ -197,9 +216,13 @@ impl Outbound {
             return Ok(());
         }
         let before = self.out.len();
+        if std::mem::take(&mut self.renews) {
+            self.rekey(now, rng)?;
+        }
         if self.grant > 0 {
+            // While messages wait for credit ahead of CLOSE, the other side may be waiting for ours.
             let grant = std::mem::take(&mut self.grant).to_be_bytes();
-            if !self.closing {
+            if !self.closing || !self.messages.is_empty() {
                 self.seal(now, rng, code::CREDIT, &grant)?;
             }
         }
@@ -284,12 +307,14 @@ impl Outbound {
 
     /// The longest frame that a message is cut into.
     fn limits(&self, peer: PeerLimits) -> u64 {
-        let key = if self.keyed {
-            self.settings.limits.rekey_blocks.saturating_sub(blocks(REKEY_LEN)).saturating_mul(16)
-        } else {
-            u64::MAX
-        };
-        u64::from(self.settings.limits.cut.min(peer.max_frame)).min(key.saturating_sub(OVERHEAD as u64))
+        let key = if self.keyed { self.key_room() } else { u64::MAX };
+        u64::from(self.settings.limits.cut.min(peer.max_frame)).min(key)
+    }
+
+    /// The longest payload that leaves a fresh key its REKEY.
+    fn key_room(&self) -> u64 {
+        let blocks = self.settings.limits.rekey_blocks.saturating_sub(blocks(REKEY_LEN));
+        blocks.saturating_mul(16).saturating_sub(OVERHEAD as u64)
     }
 
     /// One frame, with what must go before it: a new key, or a PAD in a row of empty ones.
@@ -305,10 +330,7 @@ impl Outbound {
     }
 
     /// The next key, now. Profile FL-6.3.
-    pub(super) fn rekey(&mut self, now: Mono, rng: &mut impl CryptoRng) -> Result<(), Fault> {
-        if self.closed {
-            return Err(Fault::Closed);
-        }
+    fn rekey(&mut self, now: Mono, rng: &mut impl CryptoRng) -> Result<(), Fault> {
         let mut r = Zeroizing::new([0; REKEY_LEN as usize]);
         rng.fill_bytes(r.as_mut_slice());
         self.sealer.rekey(&r, &mut self.out)?;
@@ -317,13 +339,18 @@ impl Outbound {
     }
 
     fn renew(&mut self, now: Mono, rng: &mut impl CryptoRng, length: usize) -> Result<(), Fault> {
-        let (used, limits) = (self.sealer.used(), &self.settings.limits);
         let length = u32::try_from(length).map_err(|_| Fault::TooLarge)?;
+        if self.is_due(now, self.sealer.used(), length) { self.rekey(now, rng) } else { Ok(()) }
+    }
+
+    /// Whether a key that has done so much must be renewed before a frame of `length`.
+    fn is_due(&self, now: Mono, used: KeyUse, length: u32) -> bool {
+        let limits = &self.settings.limits;
         // The last frame of a key is the REKEY: it must still find room behind this one.
         let frames = used.frames + 1 >= limits.rekey_frames;
         let sum = used.blocks.saturating_add(blocks(length)).saturating_add(blocks(REKEY_LEN));
         let old = now.since(self.key_since) > self.settings.timing.key_age;
-        if used.frames > 0 && (frames || old || sum > limits.rekey_blocks) { self.rekey(now, rng) } else { Ok(()) }
+        used.frames > 0 && (frames || old || sum > limits.rekey_blocks)
     }
 
     fn frame(&mut self, code: u32, payload: &[u8]) -> Result<(), Fault> {
@@ -332,22 +359,33 @@ impl Outbound {
         Ok(())
     }
 
-    /// Fills what was sealed since `before` up to the next size. Before a CLOSE, that counts too: nothing may
-    /// follow it.
+    /// Fills what was sealed since `before` up to the next size. What ends the direction counts too: nothing
+    /// may follow it.
     fn pad(&mut self, now: Mono, rng: &mut impl CryptoRng, before: usize, ends: bool) -> Result<(), Fault> {
         let Some(peer) = self.peer.filter(|_| self.keyed && self.settings.pad == Pad::Bucket) else { return Ok(()) };
-        let close = if ends { OVERHEAD + 4 } else { 0 };
+        let most = u32::try_from(self.key_room().min(u64::from(peer.max_frame))).unwrap_or(u32::MAX);
         loop {
-            let burst = self.out.len() - before + close;
-            let missing = missing(burst);
-            if burst == 0 || missing == 0 {
+            let (burst, used) = (self.out.len() - before, self.sealer.used());
+            let ending = |used| if ends { self.ending(now, used) } else { 0 };
+            let end = ending(used);
+            if burst + end == 0 || missing(burst + end) == 0 {
                 return Ok(());
             }
-            let most = usize::try_from(peer.max_frame).unwrap_or(usize::MAX);
-            // One PAD where the peer takes it; the smallest frames leave room for another.
-            let length = if missing - OVERHEAD <= most { missing - OVERHEAD } else { most - OVERHEAD };
-            self.seal(now, rng, code::PAD, &vec![0; length])?;
+            let length = pad_length(burst + end, most);
+            if self.is_due(now, used, length) {
+                self.rekey(now, rng)?;
+                continue;
+            }
+            // The PAD itself may be what makes the end want another key.
+            let end = ending(used.with(length));
+            self.seal(now, rng, code::PAD, &vec![0; pad_length(burst + end, most) as usize])?;
         }
+    }
+
+    /// Bytes that end a direction whose key has done so much: CLOSE, and a REKEY if one must come before.
+    fn ending(&self, now: Mono, used: KeyUse) -> usize {
+        let rekey = if self.is_due(now, used, CLOSE_LEN) { OVERHEAD + REKEY_LEN as usize } else { 0 };
+        rekey + OVERHEAD + CLOSE_LEN as usize
     }
 }
 
@@ -362,6 +400,12 @@ fn missing(burst: usize) -> usize {
         short if short < OVERHEAD => bucket(bucket(burst) + 1) - burst,
         enough => enough,
     }
+}
+
+/// Payload of the PAD that fills a burst: one where the peer takes it. The smallest frames leave room for another.
+fn pad_length(burst: usize, most: u32) -> u32 {
+    let exact = u32::try_from(missing(burst).saturating_sub(OVERHEAD)).unwrap_or(u32::MAX);
+    if exact <= most { exact } else { most.saturating_sub(OVERHEAD as u32) }
 }
 
 #[cfg(test)]

@@ -137,6 +137,9 @@ impl Link {
     }
 
     fn after_read(&mut self, now: Now, rng: &mut impl CryptoRng) {
+        if self.wire.as_ref().is_some_and(|wire| wire.inbound.can_go_on()) {
+            self.resume(now, rng);
+        }
         // A key that is used up ends sending, not reading: the next `Send` says so.
         _ = self.settle(now, rng);
     }

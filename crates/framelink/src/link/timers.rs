@@ -52,7 +52,7 @@ impl Link {
         let wire = self.wire.as_ref();
         let flowing = matches!(self.stage, Stage::Open) && since.paused.is_none();
         let peer_open = wire.is_some_and(|wire| !wire.inbound.is_closed());
-        let own_open = wire.is_some_and(|wire| !wire.outbound.is_closing());
+        let own_open = wire.is_some_and(|wire| !wire.outbound.is_closed());
         let alive = timing.keepalive.filter(|_| flowing && self.mode.is_keyed());
         let length = wire.and_then(|wire| wire.inbound.current()).map_or(0, |header| header.length);
         let handshake = !matches!(self.stage, Stage::Open | Stage::Farewell { .. } | Stage::Over);
@@ -76,8 +76,15 @@ impl Link {
         self.since.frame = self.since.frame.map(|begun| begun.after(stood));
     }
 
-    /// The transport's stream has ended.
+    /// The transport's stream has ended; what came before has its turn first.
     pub(super) fn eof(&mut self) {
+        self.ends = self.end.is_none() && (!self.stash.is_empty() || self.since.paused.is_some());
+        if !self.ends {
+            self.stream_ended();
+        }
+    }
+
+    pub(super) fn stream_ended(&mut self) {
         match &self.wire {
             _ if self.end.is_some() => self.disconnect(),
             Some(wire) if wire.inbound.is_closed() => {
@@ -100,7 +107,7 @@ impl Link {
                 self.ended_early(Status::Closed, Some(Fault::Closed));
             }
             _ => {
-                self.eof();
+                self.stream_ended();
                 self.disconnect();
             }
         }
@@ -119,16 +126,20 @@ impl Link {
         }
     }
 
-    pub(super) fn finish(&mut self, now: Now) {
+    pub(super) fn finish(&mut self, now: Now, rng: &mut impl CryptoRng) {
         self.close();
         self.since.finished = Some(now.mono);
         if let Some(wire) = &mut self.wire {
             wire.inbound.discard();
+            // What is queued leaves before CLOSE, and has the time that frames have.
+            self.since.finished = Some(now.mono.after(self.settings.timing.transfer(wire.outbound.queued())));
         }
         if !matches!(self.stage, Stage::Open | Stage::Farewell { .. }) {
             self.finish_with(End::new(Status::Aborted(code::error::LOCAL_ABORT), None, true));
             self.disconnect();
         }
+        // What was not parsed, for nobody read, may hold the other side's CLOSE.
+        self.resume(now, rng);
     }
 
     pub(super) fn abort(&mut self, now: Now, rng: &mut impl CryptoRng, error: u32, text: &str) {
@@ -149,6 +160,9 @@ impl Link {
             Some(wire) if self.mode.is_keyed() && self.end.is_none() && !wire.outbound.is_closing() => {
                 if payload.len() > 64 {
                     return Err(Fault::TooLarge);
+                }
+                if !wire.outbound.has_room(self.settings.limits.queue) {
+                    return Err(Fault::QueueFull);
                 }
                 wire.outbound.control(code::PING, payload.to_vec());
                 Ok(())

@@ -8,4 +8,18 @@
     reason = "a test that goes wrong ends by panic"
 )]
 
+mod attacks;
+mod carry;
+mod closing;
+mod control;
+mod credit;
+mod padding;
+mod pair;
+mod peer;
+mod properties;
+mod queue;
+mod raw;
+mod reading;
+mod storm;
+mod timers;
 mod vectors;
