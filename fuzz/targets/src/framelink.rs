@@ -61,10 +61,10 @@ pub fn framelink_preamble(data: &[u8]) {
         let whole = meet(*choice, top, &[message.as_slice()]);
         assert_eq!(meet(*choice, top, &message.chunks(step).collect::<Vec<_>>()), whole);
         let Some((sent, end)) = whole else { continue };
-        let rejected = sent.get(4..6) == Some(&[1, 0xff]);
-        assert!(!rejected || (sent.len() == 8 && !top), "TOP never rejects, and nothing follows");
-        // A TOP that took an M2 says HELLO behind it, a BOTTOM M2 and HELLO.
-        assert!(top || sent.is_empty() || rejected || end.is_some() || [40 + 72, 1128 + 72].contains(&sent.len()));
+        // A TOP that took an M2 says HELLO, and never rejects; a BOTTOM rejects, or says M2 and HELLO.
+        let lengths: &[usize] = if top { &[0, 72] } else { &[0, 8, 40 + 72, 1128 + 72] };
+        assert!(lengths.contains(&sent.len()));
+        assert!(sent.len() != 8 || (sent.get(4..6) == Some(&[1, 0xff]) && end.is_some()));
         assert!(end.is_none_or(|end| end.in_handshake));
     }
 }
