@@ -32,7 +32,7 @@ impl PythonPeer {
     /// # Errors
     /// As [`python::environment`].
     pub fn prepare(target: &Path) -> Result<Self> {
-        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("framelink");
+        let home = crate::folder()?.join("framelink");
         let python = python::environment(&target.join("interop-venv-framelink"), &home.join("requirements.txt"))?;
         Ok(Self { python, home })
     }

@@ -16,6 +16,17 @@ pub mod python;
 pub mod sremp;
 mod transcript;
 
+use anyhow::{Context as _, Result};
+use std::path::PathBuf;
+
 pub use event::Event;
 pub use peer::Peer;
 pub use transcript::Transcript;
+
+/// The folder of this package, as the test runner says now: a test may have been built in another checkout.
+///
+/// # Errors
+/// No test runner says so.
+pub fn folder() -> Result<PathBuf> {
+    std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).context("CARGO_MANIFEST_DIR is not set: run it by cargo")
+}

@@ -25,7 +25,7 @@ impl PythonPeer {
     /// # Errors
     /// As [`python::environment`].
     pub fn prepare(target: &Path) -> Result<Self> {
-        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("sremp");
+        let home = crate::folder()?.join("sremp");
         let python = python::environment(&target.join("interop-venv"), &home.join("requirements.txt"))?;
         Ok(Self { python, home })
     }
@@ -93,7 +93,7 @@ impl Speak {
         }
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let build = ["build", "--quiet", "--package", "waypost", "--message-format", "json"];
-        let output = python::run(Command::new(cargo).args(build).current_dir(env!("CARGO_MANIFEST_DIR")))?;
+        let output = python::run(Command::new(cargo).args(build).current_dir(crate::folder()?))?;
         let messages = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut programs = messages.filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)));
         Ok(Self { program: programs.next_back().context("cargo names no program")? })

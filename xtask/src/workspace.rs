@@ -43,8 +43,9 @@ pub(crate) struct Dependency {
 impl Workspace {
     /// Asks cargo.
     pub(crate) fn load() -> Result<Self> {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no folder above it")?;
-        let mut command = cargo(here);
+        // As cargo says now: the program may have been built in another checkout.
+        let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").context("run it by `cargo xtask`")?);
+        let mut command = cargo(here.parent().context("xtask has no folder above it")?);
         command.args(["metadata", "--no-deps", "--format-version", "1"]);
         let metadata: Value = serde_json::from_str(&process::output(&mut command)?)?;
         let root = PathBuf::from(text(&metadata, "workspace_root")?);

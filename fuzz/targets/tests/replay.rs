@@ -12,7 +12,7 @@ use waypost_fuzz_targets::TARGETS;
 
 /// The folder `fuzz`.
 fn fuzz() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).parent().unwrap().to_path_buf()
 }
 
 /// The names in a folder, without what follows a dot.

@@ -46,7 +46,7 @@ fn the_python_peer_agrees_with_every_vector() -> Result<()> {
 
 #[test]
 fn the_python_peer_notices_a_changed_and_a_missing_vector() -> Result<()> {
-    let public = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/framelink");
+    let public = waypost_interop::folder()?.join("../vectors/framelink");
     let folder = tempfile::tempdir()?;
     let copy = folder.path().join("framelink");
     fs::create_dir(&copy)?;

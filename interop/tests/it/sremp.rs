@@ -32,7 +32,7 @@ mod vectors {
 
     #[test]
     fn the_python_peer_notices_a_changed_and_a_missing_vector() -> Result<()> {
-        let public = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/sremp");
+        let public = waypost_interop::folder()?.join("../vectors/sremp");
         let folder = tempfile::tempdir()?;
         let copy = folder.path().join("sremp");
         fs::create_dir(&copy)?;

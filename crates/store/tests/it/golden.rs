@@ -10,7 +10,7 @@ use waypost_store::{ContactStatus, Error, Reaction, State, Store};
 fn golden() -> (TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("letters.db");
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/0001.db"), &path).unwrap();
+    fs::copy(Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/golden/0001.db"), &path).unwrap();
     (folder, path)
 }
 
