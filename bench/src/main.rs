@@ -6,11 +6,13 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
 mod binary;
+mod child;
 mod machine;
 mod measure;
 mod relay;
 mod report;
 mod sremp;
+mod tls_peer;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -6,7 +6,6 @@ mod noise_peers;
 mod people;
 mod program;
 mod ratchet;
-mod tls_peer;
 mod transport;
 
 use crate::{

@@ -3,12 +3,12 @@
 use super::{
     noise_peers::{self, Snow},
     people, rows_of,
-    tls_peer::{Shown, Tls},
 };
 use crate::{
     measure::{Contestant, contest},
     progress,
     report::Row,
+    tls_peer::{Shown, Tls},
 };
 use anyhow::Result;
 use rand::{SeedableRng, rngs::StdRng};

@@ -3,12 +3,12 @@
 use super::{
     noise_peers::{self, Snow},
     rows_of,
-    tls_peer::{self, Shown, Tls},
 };
 use crate::{
     measure::{Contestant, as_f64, contest},
     progress,
     report::Row,
+    tls_peer::{self, Shown, Tls},
 };
 use anyhow::{Context, Result, anyhow};
 use rand::{SeedableRng, rngs::StdRng};

@@ -16,7 +16,7 @@ const HOST: &str = "bench.test";
 
 /// Who shows a certificate.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     /// The server alone, as on the web.
     Server,
     /// Both, as in SREMP.
@@ -24,13 +24,13 @@ pub(super) enum Shown {
 }
 
 /// Both sides' configurations: X25519, certificates with ECDSA on P-256, nothing resumed.
-pub(super) struct Tls {
+pub(crate) struct Tls {
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
 }
 
 impl Tls {
-    pub(super) fn new(shown: Shown, cipher: CipherSuite) -> Result<Self> {
+    pub(crate) fn new(shown: Shown, cipher: CipherSuite) -> Result<Self> {
         let mut provider: CryptoProvider = aws_lc_rs::default_provider();
         provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
         provider.cipher_suites.retain(|suite| suite.suite() == cipher);
@@ -61,7 +61,7 @@ impl Tls {
     }
 
     /// A whole handshake.
-    pub(super) fn handshake(&self) -> Result<(ClientConnection, ServerConnection)> {
+    pub(crate) fn handshake(&self) -> Result<(ClientConnection, ServerConnection)> {
         let mut client = ClientConnection::new(self.client.clone(), ServerName::try_from(HOST)?)?;
         let mut server = ServerConnection::new(self.server.clone())?;
         let mut wire = Vec::new();
@@ -77,7 +77,7 @@ impl Tls {
 }
 
 /// Sends a text from one side to the other; `wire` and `text` are room that is used again.
-pub(super) fn transfer(
+pub(crate) fn transfer(
     client: &mut ClientConnection,
     server: &mut ServerConnection,
     plaintext: &[u8],
