@@ -7,6 +7,7 @@
 
 mod binary;
 mod child;
+mod framelink;
 mod machine;
 mod measure;
 mod relay;
@@ -35,6 +36,8 @@ enum Benchmark {
     Sremp(sremp::Options),
     /// Relay and rendezvous server: letters stored and delivered, connections, restarts, lookups
     Relay(relay::Options),
+    /// Framelink: frames, links, handshakes, tunnels, and the bytes on the wire
+    Framelink(framelink::Options),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let report = match arguments.benchmark {
         Benchmark::Sremp(options) => sremp::run(&options),
         Benchmark::Relay(options) => relay::run(&options),
+        Benchmark::Framelink(options) => framelink::run(&options),
     };
     let printed = report.and_then(|report| {
         println!("{}", if arguments.json { report.to_json()? } else { report.to_text() });

@@ -1,13 +1,10 @@
 //! Messages through an established channel: sealed by one side, opened by the other, one core.
 
-use super::{
-    noise_peers::{self, Snow},
-    rows_of,
-};
+use super::noise_peers::{self, Snow};
 use crate::{
     measure::{Contestant, as_f64, contest},
     progress,
-    report::Row,
+    report::{Aim, Row, rows_of},
     tls_peer::{self, Shown, Tls},
 };
 use anyhow::{Context, Result, anyhow};
@@ -34,7 +31,7 @@ pub(super) fn rows() -> Result<Vec<Row>> {
         ];
         let speeds = contest(contestants)?;
         let unit = ("MB/s", as_f64(size as u64) / 1e6);
-        rows.extend(rows_of("transport", what, unit, &speeds, Some(Snow::Ring.name())));
+        rows.extend(rows_of("transport", what, unit, &speeds, Some((Snow::Ring.name(), Aim::AtLeastThePeer))));
     }
     Ok(rows)
 }

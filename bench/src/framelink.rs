@@ -1,0 +1,45 @@
+//! Framelink beside what it is made of, TLS 1.3, spiped and stunnel.
+
+mod frames;
+
+use crate::{machine::Machine, report::Report};
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+
+/// Options of `framelink`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only these parts; all without
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+}
+
+/// Part of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Frames,
+}
+
+const KIB: usize = 1024;
+
+/// Runs the parts one after the other.
+pub(crate) fn run(options: &Options) -> Result<Report> {
+    let parts = if options.only.is_empty() { Part::value_variants() } else { &options.only };
+    let folder = std::env::current_exe()?.parent().context("this program is in no folder")?.to_owned();
+    let (mut rows, notes) = (Vec::new(), Vec::new());
+    for part in Part::value_variants().iter().filter(|part| parts.contains(part)) {
+        match part {
+            Part::Frames => rows.extend(frames::rows()?),
+        }
+    }
+    Ok(Report { benchmark: "framelink", machine: Machine::look(&folder), rows, notes })
+}
+
+/// A number of bytes as people say it.
+fn size_name(bytes: usize) -> String {
+    match bytes {
+        ..KIB => format!("{bytes} B"),
+        _ if bytes < KIB * KIB => format!("{} KiB", bytes / KIB),
+        _ => format!("{} MiB", bytes / KIB / KIB),
+    }
+}
