@@ -1,6 +1,10 @@
 //! Framelink beside what it is made of, TLS 1.3, spiped and stunnel.
 
+mod directions;
 mod frames;
+mod links;
+mod machines;
+mod wire;
 
 use crate::{machine::Machine, report::Report};
 use anyhow::{Context, Result};
@@ -18,6 +22,10 @@ pub(crate) struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
     Frames,
+    Links,
+    Handshakes,
+    Directions,
+    Wire,
 }
 
 const KIB: usize = 1024;
@@ -30,6 +38,10 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     for part in Part::value_variants().iter().filter(|part| parts.contains(part)) {
         match part {
             Part::Frames => rows.extend(frames::rows()?),
+            Part::Links => rows.extend(links::messages()?),
+            Part::Handshakes => rows.extend(links::handshakes()?),
+            Part::Directions => rows.extend(directions::rows()?),
+            Part::Wire => rows.extend(wire::rows()?),
         }
     }
     Ok(Report { benchmark: "framelink", machine: Machine::look(&folder), rows, notes })

@@ -73,8 +73,8 @@ impl Row {
         self
     }
 
-    /// A time, of which less is better, beside that of a peer.
-    pub(crate) fn beside_time(mut self, name: impl Into<String>, figure: f64) -> Self {
+    /// A figure of which less is better, beside that of a peer.
+    pub(crate) fn beside_less(mut self, name: impl Into<String>, figure: f64) -> Self {
         self.ratio = Some(figure / self.ours);
         self.peer = Some(Peer { name: name.into(), figure });
         self

@@ -8,7 +8,7 @@ use crate::{
     measure::{Contestant, contest},
     progress,
     report::{Aim, Row, rows_of},
-    tls_peer::{Shown, Tls},
+    tls_peer::{Exchange, Shown, Tls},
 };
 use anyhow::Result;
 use rand::{SeedableRng, rngs::StdRng};
@@ -45,6 +45,6 @@ fn snow(snow: Snow) -> Result<Contestant<'static>> {
 }
 
 fn tls(name: &str, shown: Shown) -> Result<Contestant<'static>> {
-    let tls = Tls::new(shown, CipherSuite::TLS13_CHACHA20_POLY1305_SHA256)?;
+    let tls = Tls::new(shown, Exchange::X25519, CipherSuite::TLS13_CHACHA20_POLY1305_SHA256)?;
     Ok(Contestant::new(name, move |times| (0..times).try_for_each(|_| tls.handshake().map(drop))))
 }

@@ -5,7 +5,7 @@ use crate::{
     measure::{Contestant, as_f64, contest},
     progress,
     report::{Aim, Row, rows_of},
-    tls_peer::{self, Shown, Tls},
+    tls_peer::{self, Exchange, Shown, Tls},
 };
 use anyhow::{Context, Result, anyhow};
 use rand::{SeedableRng, rngs::StdRng};
@@ -65,7 +65,7 @@ fn snow(snow: Snow, plaintext: &[u8]) -> Result<Contestant<'_>> {
 }
 
 fn tls<'a>(name: &str, cipher: CipherSuite, plaintext: &'a [u8]) -> Result<Contestant<'a>> {
-    let (mut client, mut server) = Tls::new(Shown::Server, cipher)?.handshake()?;
+    let (mut client, mut server) = Tls::new(Shown::Server, Exchange::X25519, cipher)?.handshake()?;
     let (mut wire, mut opened) = (Vec::new(), vec![0; plaintext.len()]);
     Ok(Contestant::new(name, move |times| {
         (0..times).try_for_each(|_| tls_peer::transfer(&mut client, &mut server, plaintext, &mut wire, &mut opened))
