@@ -69,28 +69,37 @@ impl Stitched {
         Some(Self { keys, first_counter: u128::from_be_bytes(*first_counter), instructions })
     }
 
-    pub(super) fn seal(&self, state: &mut [u32; 8], position: u128, plain: &[[u8; BLOCK]], sealed: &mut [[u8; BLOCK]]) {
+    pub(super) fn seal(
+        &self,
+        state: &mut [u32; 8],
+        position: u128,
+        hashed: &[[u8; BLOCK]],
+        plain: &[[u8; BLOCK]],
+        sealed: &mut [[u8; BLOCK]],
+    ) {
         let counter = self.first_counter.wrapping_add(position);
         match self.instructions {
             // SAFETY: `new` has found the instructions.
-            Instructions::AesNi => unsafe {
-                aesni::stitch::<false>(&self.keys, counter, state, &[0; BLOCK], plain, sealed)
-            },
+            Instructions::AesNi => unsafe { aesni::seal(&self.keys, counter, state, hashed, plain, sealed) },
             // SAFETY: likewise.
-            Instructions::Vaes => unsafe {
-                vaes::stitch::<false>(&self.keys, counter, state, &[0; BLOCK], plain, sealed)
-            },
+            Instructions::Vaes => unsafe { vaes::seal(&self.keys, counter, state, hashed, plain, sealed) },
         }
     }
 
-    pub(super) fn open(&self, state: &mut [u32; 8], position: u128, plain: &mut [[u8; BLOCK]], sealed: &[[u8; BLOCK]]) {
-        let Some((first, ahead)) = plain.split_first_mut() else { return };
+    pub(super) fn open(
+        &self,
+        state: &mut [u32; 8],
+        position: u128,
+        plain: &mut [u8],
+        lead: usize,
+        sealed: &[[u8; BLOCK]],
+    ) {
         let counter = self.first_counter.wrapping_add(position);
         match self.instructions {
             // SAFETY: `new` has found the instructions.
-            Instructions::AesNi => unsafe { aesni::stitch::<true>(&self.keys, counter, state, first, sealed, ahead) },
+            Instructions::AesNi => unsafe { aesni::open(&self.keys, counter, state, plain, lead, sealed) },
             // SAFETY: likewise.
-            Instructions::Vaes => unsafe { vaes::stitch::<true>(&self.keys, counter, state, first, sealed, ahead) },
+            Instructions::Vaes => unsafe { vaes::open(&self.keys, counter, state, plain, lead, sealed) },
         }
     }
 

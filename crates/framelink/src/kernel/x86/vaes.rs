@@ -5,59 +5,85 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    load_512, load_part,
+    load_512, load_lanes, load_part,
     schedule::RoundKeys,
     sha::{Block, State},
     store_512, store_part, tie_512,
 };
 use crate::kernel::BLOCK;
-use core::arch::x86_64::*;
+use core::{arch::x86_64::*, mem::take};
 
 /// Each round key four times side by side.
 type WideKeys = [__m512i; 15];
 
-/// Encrypts `from` to `to`, and hashes `from`; or if `OPENING`, what becomes known in time: `first`, then all but
-/// the last of `to`.
+/// Hashes `hashed`, and encrypts `from` to `to`; all of one length.
 #[target_feature(enable = "sha,avx512f,avx512bw,avx512vl,vaes")]
-pub(super) fn stitch<const OPENING: bool>(
+pub(super) fn seal(
     keys: &RoundKeys,
     mut counter: u128,
     words: &mut [u32; 8],
-    first: &[u8; BLOCK],
+    hashed: &[[u8; BLOCK]],
     from: &[[u8; BLOCK]],
     to: &mut [[u8; BLOCK]],
 ) {
     let keys = widen(keys);
     let mut state = State::from_words(words);
-    let mut opened = load_512(first);
-    for (from, to) in from.iter().zip(to) {
-        let from = load_512(from);
-        let mut lanes = encrypt(&keys, counters(counter));
-        let mut block = Block::begin(state, quarters(if OPENING { opened } else { from }));
-        tie_512(&mut lanes, block.pace());
-        block.step::<0>();
-        block.step::<1>();
-        block.step::<2>();
-        block.step::<3>();
-        block.step::<4>();
-        block.step::<5>();
-        block.step::<6>();
-        block.step::<7>();
-        block.step::<8>();
-        block.step::<9>();
-        block.step::<10>();
-        block.step::<11>();
-        block.step::<12>();
-        block.step::<13>();
-        block.step::<14>();
-        block.step::<15>();
-
-        state = block.finish();
-        opened = _mm512_xor_si512(from, lanes);
-        store_512(to, opened);
+    for ((hashed, from), to) in hashed.iter().zip(from).zip(to) {
+        let lanes = stitch(&keys, counter, &mut state, hashed);
+        store_512(to, _mm512_xor_si512(load_512(from), lanes));
         counter = counter.wrapping_add(4);
     }
     *words = state.words();
+}
+
+/// Hashes from the start of `plain`, and decrypts `sealed` to where it is `lead` bytes ahead, at least a block.
+#[target_feature(enable = "sha,avx512f,avx512bw,avx512vl,vaes")]
+pub(super) fn open(
+    keys: &RoundKeys,
+    mut counter: u128,
+    words: &mut [u32; 8],
+    mut plain: &mut [u8],
+    lead: usize,
+    sealed: &[[u8; BLOCK]],
+) {
+    let keys = widen(keys);
+    let mut state = State::from_words(words);
+    for from in sealed {
+        let Some((hashed, rest)) = take(&mut plain).split_first_chunk_mut() else { break };
+        let Some(to) = rest.get_mut(lead - BLOCK..).and_then(<[u8]>::first_chunk_mut) else { break };
+        let lanes = stitch(&keys, counter, &mut state, hashed);
+        store_512(to, _mm512_xor_si512(load_512(from), lanes));
+        counter = counter.wrapping_add(4);
+        plain = rest;
+    }
+    *words = state.words();
+}
+
+/// Hashes a block; four blocks of keystream.
+#[inline]
+#[target_feature(enable = "sha,avx512f,avx512bw,avx512vl,vaes")]
+fn stitch(keys: &WideKeys, counter: u128, state: &mut State, hashed: &[u8; BLOCK]) -> __m512i {
+    let mut lanes = encrypt(keys, counters(counter));
+    let mut block = Block::begin(*state, load_lanes(hashed));
+    tie_512(&mut lanes, block.pace());
+    block.step::<0>();
+    block.step::<1>();
+    block.step::<2>();
+    block.step::<3>();
+    block.step::<4>();
+    block.step::<5>();
+    block.step::<6>();
+    block.step::<7>();
+    block.step::<8>();
+    block.step::<9>();
+    block.step::<10>();
+    block.step::<11>();
+    block.step::<12>();
+    block.step::<13>();
+    block.step::<14>();
+    block.step::<15>();
+    *state = block.finish();
+    lanes
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes")]
@@ -111,15 +137,4 @@ fn counters(first: u128) -> __m512i {
 fn halves(counter: u128) -> (i64, i64) {
     let swapped = counter.swap_bytes().cast_signed();
     (swapped as i64, (swapped >> 64) as i64)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn quarters(bytes: __m512i) -> [__m128i; 4] {
-    [
-        _mm512_castsi512_si128(bytes),
-        _mm512_extracti32x4_epi32::<1>(bytes),
-        _mm512_extracti32x4_epi32::<2>(bytes),
-        _mm512_extracti32x4_epi32::<3>(bytes),
-    ]
 }
