@@ -141,8 +141,7 @@ impl Link {
                 if state.machine.can_send() && (state.machine.is_open() || code <= code::MORE) {
                     let input = Input::Send { code, payload };
                     let result = state.machine.handle(self.shared.now(), &mut rand::rng(), input);
-                    drop(state);
-                    self.shared.wake_task();
+                    self.shared.wake_task(state);
                     return Ok(result?);
                 }
                 if state.machine.is_closing() {
@@ -183,8 +182,7 @@ impl Link {
             state.machine.read_frame(now, rng, state.partial.get_mut(begun..).unwrap_or_default());
             if !keyed || frame.code != code::MORE {
                 let payload = std::mem::take(&mut state.partial);
-                drop(guard);
-                self.shared.wake_task();
+                self.shared.wake_task(guard);
                 return Ok(Some(Some(Message { code: frame.code, payload })));
             }
         }
@@ -193,8 +191,7 @@ impl Link {
             Status::Closed | Status::Ended => Ok(Some(None)),
             _ => Err(state.machine.end().cloned().map_or(Error::Framelink(Fault::Closed.into()), Error::Link)),
         };
-        drop(guard);
-        self.shared.wake_task();
+        self.shared.wake_task(guard);
         outcome
     }
 
@@ -213,8 +210,7 @@ impl Link {
                 let status = state.machine.status();
                 let foreign = state.machine.has_unread();
                 let end = state.machine.end().cloned();
-                drop(guard);
-                self.shared.wake_task();
+                self.shared.wake_task(guard);
                 match status {
                     _ if read > 0 || foreign => return Ok(read),
                     Status::Slow => {}
@@ -238,8 +234,9 @@ impl Link {
         loop {
             let woken = self.shared.readable.notified();
             let rest = buf.get_mut(all.n..).unwrap_or_default();
-            let more = self.shared.lock().machine.recv(self.shared.now(), &mut rand::rng(), rest);
-            self.shared.wake_task();
+            let mut state = self.shared.lock();
+            let more = state.machine.recv(self.shared.now(), &mut rand::rng(), rest);
+            self.shared.wake_task(state);
             all.n += more.n;
             all.status = match more.status {
                 Status::TooSmall(_) if !all.frames.is_empty() => Status::Boundary,
