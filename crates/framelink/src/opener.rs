@@ -178,7 +178,7 @@ impl Opener {
     }
 
     fn hash_to(&mut self, end: usize) {
-        if let Some(blocks) = self.frame.get(self.hashed..end) {
+        if let Some(blocks) = self.frame.get(self.hashed..end).filter(|blocks| !blocks.is_empty()) {
             self.keystream.compress(self.chain.words(), blocks);
             self.hashed = end;
         }

@@ -103,10 +103,12 @@ async fn carry(stream: TcpStream, link: Link) -> Result<()> {
         let mut chunk = vec![0; READ];
         loop {
             match reader.read(&mut chunk).await? {
-                0 => return anyhow::Ok(out.close()),
+                0 => break,
                 read => out.send(chunk.get(..read).context("a chunk")?).await?,
             }
         }
+        out.close();
+        anyhow::Ok(())
     });
     let mut chunk = vec![0; READ];
     loop {

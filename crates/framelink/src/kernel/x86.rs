@@ -20,7 +20,7 @@ mod vaes;
 use super::{BLOCK, Path};
 use core::{
     arch::{asm, x86_64::*},
-    mem::transmute,
+    mem::{take, transmute},
 };
 use schedule::RoundKeys;
 use std::is_x86_feature_detected as has;
@@ -77,13 +77,7 @@ impl Stitched {
         plain: &[[u8; BLOCK]],
         sealed: &mut [[u8; BLOCK]],
     ) {
-        let counter = self.first_counter.wrapping_add(position);
-        match self.instructions {
-            // SAFETY: `new` has found the instructions.
-            Instructions::AesNi => unsafe { aesni::seal(&self.keys, counter, state, hashed, plain, sealed) },
-            // SAFETY: likewise.
-            Instructions::Vaes => unsafe { vaes::seal(&self.keys, counter, state, hashed, plain, sealed) },
-        }
+        self.stitch(state, position, Sealing { hashed, plain, sealed });
     }
 
     pub(super) fn open(
@@ -94,12 +88,16 @@ impl Stitched {
         lead: usize,
         sealed: &[[u8; BLOCK]],
     ) {
+        self.stitch(state, position, Opening { plain, lead, sealed });
+    }
+
+    fn stitch(&self, state: &mut [u32; 8], position: u128, walk: impl Walk) {
         let counter = self.first_counter.wrapping_add(position);
         match self.instructions {
             // SAFETY: `new` has found the instructions.
-            Instructions::AesNi => unsafe { aesni::open(&self.keys, counter, state, plain, lead, sealed) },
+            Instructions::AesNi => unsafe { aesni::stitch(&self.keys, counter, state, walk) },
             // SAFETY: likewise.
-            Instructions::Vaes => unsafe { vaes::open(&self.keys, counter, state, plain, lead, sealed) },
+            Instructions::Vaes => unsafe { vaes::stitch(&self.keys, counter, state, walk) },
         }
     }
 
@@ -122,6 +120,58 @@ impl Drop for Stitched {
 }
 
 impl ZeroizeOnDrop for Stitched {}
+
+/// What is hashed and encrypted or decrypted, block by block.
+trait Walk {
+    /// The block for the hash, and the one for the cipher; none at the end.
+    fn here(&self) -> Option<(&[u8; BLOCK], &[u8; BLOCK])>;
+
+    /// Where what becomes of the latter goes. The next blocks are here then.
+    fn on(&mut self) -> Option<&mut [u8; BLOCK]>;
+}
+
+struct Sealing<'a> {
+    hashed: &'a [[u8; BLOCK]],
+    plain: &'a [[u8; BLOCK]],
+    sealed: &'a mut [[u8; BLOCK]],
+}
+
+impl Walk for Sealing<'_> {
+    #[inline]
+    fn here(&self) -> Option<(&[u8; BLOCK], &[u8; BLOCK])> {
+        Some((self.hashed.first()?, self.plain.first()?))
+    }
+
+    #[inline]
+    fn on(&mut self) -> Option<&mut [u8; BLOCK]> {
+        (_, self.hashed) = self.hashed.split_first()?;
+        (_, self.plain) = self.plain.split_first()?;
+        let (place, rest) = take(&mut self.sealed).split_first_mut()?;
+        self.sealed = rest;
+        Some(place)
+    }
+}
+
+struct Opening<'a> {
+    plain: &'a mut [u8],
+    /// How far what is decrypted is ahead of what is hashed, at least a block.
+    lead: usize,
+    sealed: &'a [[u8; BLOCK]],
+}
+
+impl Walk for Opening<'_> {
+    #[inline]
+    fn here(&self) -> Option<(&[u8; BLOCK], &[u8; BLOCK])> {
+        Some((self.plain.first_chunk()?, self.sealed.first()?))
+    }
+
+    #[inline]
+    fn on(&mut self) -> Option<&mut [u8; BLOCK]> {
+        (_, self.sealed) = self.sealed.split_first()?;
+        self.plain = take(&mut self.plain).get_mut(BLOCK..)?;
+        self.plain.get_mut(self.lead - BLOCK..)?.first_chunk_mut()
+    }
+}
 
 #[inline]
 #[target_feature(enable = "sse2")]

@@ -234,9 +234,12 @@ impl Link {
         loop {
             let woken = self.shared.readable.notified();
             let rest = buf.get_mut(all.n..).unwrap_or_default();
-            let mut state = self.shared.lock();
-            let more = state.machine.recv(self.shared.now(), &mut rand::rng(), rest);
-            self.shared.wake_task(state);
+            let more = {
+                let mut state = self.shared.lock();
+                let more = state.machine.recv(self.shared.now(), &mut rand::rng(), rest);
+                self.shared.wake_task(state);
+                more
+            };
             all.n += more.n;
             all.status = match more.status {
                 Status::TooSmall(_) if !all.frames.is_empty() => Status::Boundary,

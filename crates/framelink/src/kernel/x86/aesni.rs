@@ -3,81 +3,46 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    Lanes, load_lanes,
+    Lanes, Walk, load_lanes,
     schedule::RoundKeys,
     sha::{Block, State},
     store_lanes, tie,
 };
 use crate::kernel::BLOCK;
-use core::{arch::x86_64::*, mem::take};
+use core::arch::x86_64::*;
 
-/// Hashes `hashed`, and encrypts `from` to `to`; all of one length.
+/// Hashes and encrypts or decrypts all that there is to walk.
 #[target_feature(enable = "sha,ssse3,sse4.1,aes")]
-pub(super) fn seal(
-    keys: &RoundKeys,
-    mut counter: u128,
-    words: &mut [u32; 8],
-    hashed: &[[u8; BLOCK]],
-    from: &[[u8; BLOCK]],
-    to: &mut [[u8; BLOCK]],
-) {
-    let mut state = State::from_words(words);
-    for ((hashed, from), to) in hashed.iter().zip(from).zip(to) {
-        let lanes = stitch(keys, counter, &mut state, hashed);
-        store_lanes(to, xor(load_lanes(from), lanes));
-        counter = counter.wrapping_add(4);
-    }
-    *words = state.words();
-}
-
-/// Hashes from the start of `plain`, and decrypts `sealed` to where it is `lead` bytes ahead, at least a block.
-#[target_feature(enable = "sha,ssse3,sse4.1,aes")]
-pub(super) fn open(
-    keys: &RoundKeys,
-    mut counter: u128,
-    words: &mut [u32; 8],
-    mut plain: &mut [u8],
-    lead: usize,
-    sealed: &[[u8; BLOCK]],
-) {
-    let mut state = State::from_words(words);
-    for from in sealed {
-        let Some((hashed, rest)) = take(&mut plain).split_first_chunk_mut() else { break };
-        let Some(to) = rest.get_mut(lead - BLOCK..).and_then(<[u8]>::first_chunk_mut) else { break };
-        let lanes = stitch(keys, counter, &mut state, hashed);
-        store_lanes(to, xor(load_lanes(from), lanes));
-        counter = counter.wrapping_add(4);
-        plain = rest;
-    }
-    *words = state.words();
-}
-
-/// Hashes a block; four blocks of keystream.
-#[inline]
-#[target_feature(enable = "sha,ssse3,sse4.1,aes")]
-fn stitch(keys: &RoundKeys, counter: u128, state: &mut State, hashed: &[u8; BLOCK]) -> Lanes {
+pub(super) fn stitch(keys: &RoundKeys, mut counter: u128, words: &mut [u32; 8], mut walk: impl Walk) {
     let [k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14] = keys;
-    let mut block = Block::begin(*state, load_lanes(hashed));
-    let mut lanes = xor(counters(counter), [*k0; 4]);
-    block.step::<0>();
-    take_turns::<1>(&mut block, &mut lanes, k1);
-    take_turns::<2>(&mut block, &mut lanes, k2);
-    take_turns::<3>(&mut block, &mut lanes, k3);
-    take_turns::<4>(&mut block, &mut lanes, k4);
-    take_turns::<5>(&mut block, &mut lanes, k5);
-    take_turns::<6>(&mut block, &mut lanes, k6);
-    take_turns::<7>(&mut block, &mut lanes, k7);
-    take_turns::<8>(&mut block, &mut lanes, k8);
-    take_turns::<9>(&mut block, &mut lanes, k9);
-    take_turns::<10>(&mut block, &mut lanes, k10);
-    take_turns::<11>(&mut block, &mut lanes, k11);
-    take_turns::<12>(&mut block, &mut lanes, k12);
-    take_turns::<13>(&mut block, &mut lanes, k13);
-    block.step::<14>();
-    lanes = last_round(lanes, k14);
-    block.step::<15>();
-    *state = block.finish();
-    lanes
+    let mut state = State::from_words(words);
+    while let Some((hashed, from)) = walk.here() {
+        let mut block = Block::begin(state, load_lanes(hashed));
+        let from = load_lanes(from);
+        let mut lanes = xor(counters(counter), [*k0; 4]);
+        block.step::<0>();
+        take_turns::<1>(&mut block, &mut lanes, k1);
+        take_turns::<2>(&mut block, &mut lanes, k2);
+        take_turns::<3>(&mut block, &mut lanes, k3);
+        take_turns::<4>(&mut block, &mut lanes, k4);
+        take_turns::<5>(&mut block, &mut lanes, k5);
+        take_turns::<6>(&mut block, &mut lanes, k6);
+        take_turns::<7>(&mut block, &mut lanes, k7);
+        take_turns::<8>(&mut block, &mut lanes, k8);
+        take_turns::<9>(&mut block, &mut lanes, k9);
+        take_turns::<10>(&mut block, &mut lanes, k10);
+        take_turns::<11>(&mut block, &mut lanes, k11);
+        take_turns::<12>(&mut block, &mut lanes, k12);
+        take_turns::<13>(&mut block, &mut lanes, k13);
+        block.step::<14>();
+        lanes = last_round(lanes, k14);
+        block.step::<15>();
+        state = block.finish();
+        let Some(to) = walk.on() else { break };
+        store_lanes(to, xor(from, lanes));
+        counter = counter.wrapping_add(4);
+    }
+    *words = state.words();
 }
 
 #[target_feature(enable = "aes")]

@@ -5,85 +5,48 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    load_512, load_lanes, load_part,
+    Walk, load_512, load_lanes, load_part,
     schedule::RoundKeys,
     sha::{Block, State},
     store_512, store_part, tie_512,
 };
-use crate::kernel::BLOCK;
-use core::{arch::x86_64::*, mem::take};
+use core::arch::x86_64::*;
 
 /// Each round key four times side by side.
 type WideKeys = [__m512i; 15];
 
-/// Hashes `hashed`, and encrypts `from` to `to`; all of one length.
+/// Hashes and encrypts or decrypts all that there is to walk.
 #[target_feature(enable = "sha,avx512f,avx512bw,avx512vl,vaes")]
-pub(super) fn seal(
-    keys: &RoundKeys,
-    mut counter: u128,
-    words: &mut [u32; 8],
-    hashed: &[[u8; BLOCK]],
-    from: &[[u8; BLOCK]],
-    to: &mut [[u8; BLOCK]],
-) {
+pub(super) fn stitch(keys: &RoundKeys, mut counter: u128, words: &mut [u32; 8], mut walk: impl Walk) {
     let keys = widen(keys);
     let mut state = State::from_words(words);
-    for ((hashed, from), to) in hashed.iter().zip(from).zip(to) {
-        let lanes = stitch(&keys, counter, &mut state, hashed);
-        store_512(to, _mm512_xor_si512(load_512(from), lanes));
+    while let Some((hashed, from)) = walk.here() {
+        let mut block = Block::begin(state, load_lanes(hashed));
+        let from = load_512(from);
+        let mut lanes = encrypt(&keys, counters(counter));
+        tie_512(&mut lanes, block.pace());
+        block.step::<0>();
+        block.step::<1>();
+        block.step::<2>();
+        block.step::<3>();
+        block.step::<4>();
+        block.step::<5>();
+        block.step::<6>();
+        block.step::<7>();
+        block.step::<8>();
+        block.step::<9>();
+        block.step::<10>();
+        block.step::<11>();
+        block.step::<12>();
+        block.step::<13>();
+        block.step::<14>();
+        block.step::<15>();
+        state = block.finish();
+        let Some(to) = walk.on() else { break };
+        store_512(to, _mm512_xor_si512(from, lanes));
         counter = counter.wrapping_add(4);
     }
     *words = state.words();
-}
-
-/// Hashes from the start of `plain`, and decrypts `sealed` to where it is `lead` bytes ahead, at least a block.
-#[target_feature(enable = "sha,avx512f,avx512bw,avx512vl,vaes")]
-pub(super) fn open(
-    keys: &RoundKeys,
-    mut counter: u128,
-    words: &mut [u32; 8],
-    mut plain: &mut [u8],
-    lead: usize,
-    sealed: &[[u8; BLOCK]],
-) {
-    let keys = widen(keys);
-    let mut state = State::from_words(words);
-    for from in sealed {
-        let Some((hashed, rest)) = take(&mut plain).split_first_chunk_mut() else { break };
-        let Some(to) = rest.get_mut(lead - BLOCK..).and_then(<[u8]>::first_chunk_mut) else { break };
-        let lanes = stitch(&keys, counter, &mut state, hashed);
-        store_512(to, _mm512_xor_si512(load_512(from), lanes));
-        counter = counter.wrapping_add(4);
-        plain = rest;
-    }
-    *words = state.words();
-}
-
-/// Hashes a block; four blocks of keystream.
-#[inline]
-#[target_feature(enable = "sha,avx512f,avx512bw,avx512vl,vaes")]
-fn stitch(keys: &WideKeys, counter: u128, state: &mut State, hashed: &[u8; BLOCK]) -> __m512i {
-    let mut lanes = encrypt(keys, counters(counter));
-    let mut block = Block::begin(*state, load_lanes(hashed));
-    tie_512(&mut lanes, block.pace());
-    block.step::<0>();
-    block.step::<1>();
-    block.step::<2>();
-    block.step::<3>();
-    block.step::<4>();
-    block.step::<5>();
-    block.step::<6>();
-    block.step::<7>();
-    block.step::<8>();
-    block.step::<9>();
-    block.step::<10>();
-    block.step::<11>();
-    block.step::<12>();
-    block.step::<13>();
-    block.step::<14>();
-    block.step::<15>();
-    *state = block.finish();
-    lanes
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes")]
