@@ -6,11 +6,14 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
 mod binary;
+mod child;
+mod framelink;
 mod machine;
 mod measure;
 mod relay;
 mod report;
 mod sremp;
+mod tls_peer;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -33,6 +36,8 @@ enum Benchmark {
     Sremp(sremp::Options),
     /// Relay and rendezvous server: letters stored and delivered, connections, restarts, lookups
     Relay(relay::Options),
+    /// Framelink: frames, links, handshakes, tunnels, and the bytes on the wire
+    Framelink(framelink::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +45,7 @@ fn main() -> ExitCode {
     let report = match arguments.benchmark {
         Benchmark::Sremp(options) => sremp::run(&options),
         Benchmark::Relay(options) => relay::run(&options),
+        Benchmark::Framelink(options) => framelink::run(&options),
     };
     let printed = report.and_then(|report| {
         println!("{}", if arguments.json { report.to_json()? } else { report.to_text() });

@@ -15,22 +15,51 @@ const WARM_UP: Duration = Duration::from_millis(100);
 pub(crate) struct Contestant<'a> {
     name: String,
     /// Does it so many times.
-    work: Box<dyn FnMut(u64) -> Result<()> + 'a>,
+    work: Box<dyn FnMut(u64) -> Result<Took> + 'a>,
+}
+
+/// What the clock of the processor and that on the wall say.
+#[derive(Clone, Copy, Debug, Default)]
+struct Took {
+    processor: Duration,
+    wall: Duration,
+}
+
+/// Runs while that is done which counts.
+#[derive(Debug, Default)]
+pub(crate) struct Stopwatch(Took);
+
+impl Stopwatch {
+    pub(crate) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let (processor, wall) = (thread_time(), Instant::now());
+        let done = work();
+        self.0.processor += thread_time().saturating_sub(processor);
+        self.0.wall += wall.elapsed();
+        done
+    }
 }
 
 impl<'a> Contestant<'a> {
-    pub(crate) fn new(name: impl Into<String>, work: impl FnMut(u64) -> Result<()> + 'a) -> Self {
+    pub(crate) fn new(name: impl Into<String>, mut work: impl FnMut(u64) -> Result<()> + 'a) -> Self {
+        Self::timed(name, move |times, stopwatch| stopwatch.time(|| work(times)))
+    }
+
+    /// One who has to prepare each time what is not to be counted.
+    pub(crate) fn timed(name: impl Into<String>, mut work: impl FnMut(u64, &mut Stopwatch) -> Result<()> + 'a) -> Self {
+        let work = move |times| {
+            let mut stopwatch = Stopwatch::default();
+            work(times, &mut stopwatch)?;
+            Ok(stopwatch.0)
+        };
         Self { name: name.into(), work: Box::new(work) }
     }
 
     /// How often it fits into a round.
     fn warm_up(&mut self) -> Result<u64> {
-        let mut times = 1;
-        let start = thread_time();
+        let (mut times, mut all) = (1, Duration::ZERO);
         loop {
-            let before = thread_time();
-            (self.work)(times)?;
-            let (took, all) = (thread_time().saturating_sub(before), thread_time().saturating_sub(start));
+            let took = (self.work)(times)?.processor;
+            all += took;
             if all >= WARM_UP && took > Duration::from_millis(5) {
                 let fits = ROUND.as_secs_f64() / took.as_secs_f64() * as_f64(times);
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and small")]
@@ -62,11 +91,9 @@ pub(crate) fn contest(mut contestants: Vec<Contestant<'_>>) -> Result<Vec<Speed>
     }
     for _ in 0..ROUNDS {
         for (contestant, times, by_processor, by_wall) in &mut field {
-            let (start, wall) = (thread_time(), Instant::now());
-            (contestant.work)(*times)?;
-            let (took, wall) = (thread_time().saturating_sub(start), wall.elapsed());
-            by_processor.push(as_f64(*times) / took.as_secs_f64());
-            by_wall.push(as_f64(*times) / wall.as_secs_f64());
+            let took = (contestant.work)(*times)?;
+            by_processor.push(as_f64(*times) / took.processor.as_secs_f64());
+            by_wall.push(as_f64(*times) / took.wall.as_secs_f64());
         }
     }
     let speeds = field.into_iter().map(|(contestant, _, by_processor, by_wall)| Speed {

@@ -1,6 +1,5 @@
 //! The relay beside mosquitto and Prosody, and the rendezvous server.
 
-mod child;
 mod idle;
 mod link;
 mod load;

@@ -1,6 +1,6 @@
 //! The table at the end.
 
-use crate::machine::Machine;
+use crate::{machine::Machine, measure::Speed};
 use anyhow::Result;
 use serde::Serialize;
 
@@ -44,6 +44,8 @@ pub(crate) struct Peer {
 pub(crate) enum Aim {
     /// A ratio of one or more, to two digits.
     AtLeastThePeer,
+    /// A ratio of this or more, to two digits.
+    Ratio(f64),
     /// Less than this.
     Below(f64),
 }
@@ -71,8 +73,8 @@ impl Row {
         self
     }
 
-    /// A time, of which less is better, beside that of a peer.
-    pub(crate) fn beside_time(mut self, name: impl Into<String>, figure: f64) -> Self {
+    /// A figure of which less is better, beside that of a peer.
+    pub(crate) fn beside_less(mut self, name: impl Into<String>, figure: f64) -> Self {
         self.ratio = Some(figure / self.ours);
         self.peer = Some(Peer { name: name.into(), figure });
         self
@@ -86,7 +88,8 @@ impl Row {
 
     pub(crate) fn aim(mut self, aim: Aim) -> Self {
         self.met = match aim {
-            Aim::AtLeastThePeer => self.ratio.map(|ratio| (ratio * 100.0).round() >= 100.0),
+            Aim::AtLeastThePeer => self.ratio.map(|ratio| reaches(ratio, 1.0)),
+            Aim::Ratio(least) => self.ratio.map(|ratio| reaches(ratio, least)),
             Aim::Below(limit) => Some(self.ours < limit),
         };
         self.aim = Some(aim);
@@ -98,6 +101,7 @@ impl Row {
         let aim = match self.aim {
             None => String::new(),
             Some(Aim::AtLeastThePeer) => ">= 1.00".into(),
+            Some(Aim::Ratio(least)) => format!(">= {least:.2}"),
             Some(Aim::Below(limit)) => format!("< {}", figure(limit)),
         };
         let met = match self.met {
@@ -151,6 +155,32 @@ impl Report {
     }
 }
 
+/// A row for each peer; `aim` names a peer, and how fast ours should be beside it. `scale` turns times a second
+/// into the unit.
+pub(crate) fn rows_of(
+    group: &'static str,
+    what: &str,
+    (unit, scale): (&'static str, f64),
+    speeds: &[Speed],
+    aim: Option<(&str, Aim)>,
+) -> Vec<Row> {
+    let Some((ours, peers)) = speeds.split_first() else { return Vec::new() };
+    let row = |peer: &Speed| {
+        let row = Row::alone(group, what, unit, ours.per_second * scale).beside(&*peer.name, peer.per_second * scale);
+        let row = row.wall(ours.wall_per_second * scale, peer.wall_per_second * scale);
+        match aim {
+            Some((name, aim)) if name == peer.name => row.aim(aim),
+            _ => row,
+        }
+    };
+    peers.iter().map(row).collect()
+}
+
+/// As it is printed.
+fn reaches(ratio: f64, least: f64) -> bool {
+    (ratio * 100.0).round() >= (least * 100.0).round()
+}
+
 /// Texts to the left, figures to the right.
 fn line(cells: &[String; 7], widths: &[usize; 7]) -> String {
     let mut line = String::new();
@@ -192,6 +222,8 @@ mod tests {
         let row = |ours, peer| Row::alone("g", "w", "/s", ours).beside("p", peer).aim(Aim::AtLeastThePeer);
         assert_eq!(row(100.0, 100.4).met, Some(true));
         assert_eq!(row(100.0, 101.0).met, Some(false));
+        let share = |ours| Row::alone("g", "w", "/s", ours).beside("p", 100.0).aim(Aim::Ratio(0.95));
+        assert_eq!([share(95.0).met, share(94.4).met], [Some(true), Some(false)]);
         assert_eq!(Row::alone("g", "w", "ms", 150.0).aim(Aim::Below(150.0)).met, Some(false));
         assert_eq!(Row::alone("g", "w", "ms", 149.0).aim(Aim::Below(150.0)).met, Some(true));
     }

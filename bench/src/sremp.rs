@@ -6,14 +6,9 @@ mod noise_peers;
 mod people;
 mod program;
 mod ratchet;
-mod tls_peer;
 mod transport;
 
-use crate::{
-    machine::Machine,
-    measure::Speed,
-    report::{Aim, Report, Row},
-};
+use crate::{machine::Machine, report::Report};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -64,22 +59,4 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         }
     }
     Ok(Report { benchmark: "sremp", machine: Machine::look(folder.path()), rows, notes })
-}
-
-/// A row for each peer; `aim` names the peer that ours should not be slower than. `scale` turns times a second
-/// into the unit.
-fn rows_of(
-    group: &'static str,
-    what: &str,
-    (unit, scale): (&'static str, f64),
-    speeds: &[Speed],
-    aim: Option<&str>,
-) -> Vec<Row> {
-    let Some((ours, peers)) = speeds.split_first() else { return Vec::new() };
-    let row = |peer: &Speed| {
-        let row = Row::alone(group, what, unit, ours.per_second * scale).beside(&*peer.name, peer.per_second * scale);
-        let row = row.wall(ours.wall_per_second * scale, peer.wall_per_second * scale);
-        if aim == Some(peer.name.as_str()) { row.aim(Aim::AtLeastThePeer) } else { row }
-    };
-    peers.iter().map(row).collect()
 }

@@ -30,6 +30,8 @@ const BUILD: [Need; 4] = [("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("per
 const NETWORKS: [Need; 1] = [("ip", "iproute2")];
 /// Servers that the relay is measured beside.
 const SERVERS: [Need; 2] = [("mosquitto", "mosquitto"), ("prosody", "prosody")];
+/// Tunnels that a framelink is measured beside.
+const TUNNELS: [Need; 2] = [("spiped", "spiped"), ("stunnel4", "stunnel4")];
 /// For the independent peers.
 const PEERS: [Need; 1] = [("python3", "python3")];
 
@@ -80,9 +82,12 @@ pub(crate) fn peers(workspace: &Workspace) -> Result<()> {
 
 /// What a benchmark measures beside; it goes on without what is missing, and says so.
 pub(crate) fn benchmark(arguments: &[String]) {
-    if arguments.first().is_some_and(|name| name == "relay")
-        && let Err(error) = debian(&SERVERS)
-    {
+    let needs = match arguments.first().map(String::as_str) {
+        Some("relay") => SERVERS,
+        Some("framelink") => TUNNELS,
+        _ => return,
+    };
+    if let Err(error) = debian(&needs) {
         eprintln!("warning: {error:#}");
     }
 }

@@ -1,9 +1,7 @@
 //! mosquitto with persistence: letters as publications with QoS 1 to persistent sessions.
 
-use super::{
-    child::{Server, free_address},
-    load::{Load, Tally, WINDOW, per_second},
-};
+use super::load::{Load, Tally, WINDOW, per_second};
+use crate::child::{Server, free_address};
 use anyhow::{Context, Result, bail, ensure};
 use std::{fs, net::SocketAddr, path::Path, process::Command};
 use tokio::{

@@ -1,6 +1,6 @@
 //! `waypost serve` with a policy that does not stand in the way of a benchmark.
 
-use super::child::Server;
+use crate::child::Server;
 use anyhow::{Context, Result, ensure};
 use std::{
     fs,

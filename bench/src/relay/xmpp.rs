@@ -1,9 +1,7 @@
 //! Prosody: letters as messages to users who are offline, acknowledged by stream management (XEP-0198).
 
-use super::{
-    child::{Server, free_address},
-    load::{Load, Tally, WINDOW, per_second},
-};
+use super::load::{Load, Tally, WINDOW, per_second};
+use crate::child::{Server, free_address};
 use anyhow::{Context, Result, bail, ensure};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use std::{fs, net::SocketAddr, path::Path, process::Command};

@@ -2,13 +2,13 @@
 
 use super::{
     noise_peers::{self, Snow},
-    people, rows_of,
-    tls_peer::{Shown, Tls},
+    people,
 };
 use crate::{
     measure::{Contestant, contest},
     progress,
-    report::Row,
+    report::{Aim, Row, rows_of},
+    tls_peer::{Exchange, Shown, Tls},
 };
 use anyhow::Result;
 use rand::{SeedableRng, rngs::StdRng};
@@ -27,7 +27,7 @@ pub(super) fn rows() -> Result<Vec<Row>> {
         snow(Snow::Ring)?,
         tls("rustls TLS 1.3", Shown::Server)?,
     ])?;
-    let mut rows = rows_of("handshakes", "Noise XX", UNIT, &speeds, Some(Snow::Ring.name()));
+    let mut rows = rows_of("handshakes", "Noise XX", UNIT, &speeds, Some((Snow::Ring.name(), Aim::AtLeastThePeer)));
 
     let mut rng = StdRng::seed_from_u64(2);
     let [a, b] = people::pair(&mut rng)?;
@@ -45,6 +45,6 @@ fn snow(snow: Snow) -> Result<Contestant<'static>> {
 }
 
 fn tls(name: &str, shown: Shown) -> Result<Contestant<'static>> {
-    let tls = Tls::new(shown, CipherSuite::TLS13_CHACHA20_POLY1305_SHA256)?;
+    let tls = Tls::new(shown, Exchange::X25519, CipherSuite::TLS13_CHACHA20_POLY1305_SHA256)?;
     Ok(Contestant::new(name, move |times| (0..times).try_for_each(|_| tls.handshake().map(drop))))
 }

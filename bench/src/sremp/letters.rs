@@ -38,7 +38,7 @@ pub(super) fn rows(folder: &Path, letters: u32) -> Result<Vec<Row>> {
     let ms = |seconds: &[f64], part| quantile(seconds.to_vec(), part) * 1000.0;
     let one_by_one = |what: &str, part| {
         Row::alone(GROUP, format!("one by one, until delivered: {what}"), "ms", ms(&flow.latencies, part))
-            .beside_time("SQLite, a row a commit", ms(&flow.peer_latencies, part))
+            .beside_less("SQLite, a row a commit", ms(&flow.peer_latencies, part))
     };
     Ok(vec![
         Row::alone(GROUP, &*at_once, "letters/s", flow.per_second).beside("SQLite, 64 rows a commit", grouped),

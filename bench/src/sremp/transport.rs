@@ -1,14 +1,11 @@
 //! Messages through an established channel: sealed by one side, opened by the other, one core.
 
-use super::{
-    noise_peers::{self, Snow},
-    rows_of,
-    tls_peer::{self, Shown, Tls},
-};
+use super::noise_peers::{self, Snow};
 use crate::{
     measure::{Contestant, as_f64, contest},
     progress,
-    report::Row,
+    report::{Aim, Row, rows_of},
+    tls_peer::{self, Exchange, Shown, Tls},
 };
 use anyhow::{Context, Result, anyhow};
 use rand::{SeedableRng, rngs::StdRng};
@@ -34,7 +31,7 @@ pub(super) fn rows() -> Result<Vec<Row>> {
         ];
         let speeds = contest(contestants)?;
         let unit = ("MB/s", as_f64(size as u64) / 1e6);
-        rows.extend(rows_of("transport", what, unit, &speeds, Some(Snow::Ring.name())));
+        rows.extend(rows_of("transport", what, unit, &speeds, Some((Snow::Ring.name(), Aim::AtLeastThePeer))));
     }
     Ok(rows)
 }
@@ -68,7 +65,7 @@ fn snow(snow: Snow, plaintext: &[u8]) -> Result<Contestant<'_>> {
 }
 
 fn tls<'a>(name: &str, cipher: CipherSuite, plaintext: &'a [u8]) -> Result<Contestant<'a>> {
-    let (mut client, mut server) = Tls::new(Shown::Server, cipher)?.handshake()?;
+    let (mut client, mut server) = Tls::new(Shown::Server, Exchange::X25519, cipher)?.handshake()?;
     let (mut wire, mut opened) = (Vec::new(), vec![0; plaintext.len()]);
     Ok(Contestant::new(name, move |times| {
         (0..times).try_for_each(|_| tls_peer::transfer(&mut client, &mut server, plaintext, &mut wire, &mut opened))

@@ -43,7 +43,14 @@ impl Chain {
     pub fn tag(&mut self, header_and_payload: &[u8]) -> [u8; TAG_LEN] {
         let (blocks, rest) = header_and_payload.as_chunks::<BLOCK>();
         compress256(&mut self.0, blocks);
-        self.finish(rest, header_and_payload.len())
+        let mut last = [0; 2 * BLOCK];
+        for (place, byte) in last.iter_mut().zip(rest) {
+            *place = *byte;
+        }
+        let padded = pad(&mut last, rest.len(), header_and_payload.len());
+        compress256(&mut self.0, padded.as_chunks::<BLOCK>().0);
+        last.zeroize();
+        self.last_tag()
     }
 
     /// The words, for the kernel.
@@ -51,20 +58,28 @@ impl Chain {
         &mut self.0
     }
 
-    /// Takes the rest of a frame, less than a block, with the padding that its whole length `total` asks for.
-    pub(crate) fn finish(&mut self, rest: &[u8], total: usize) -> [u8; TAG_LEN] {
-        let mut padded = [0; 2 * BLOCK];
-        let bits = (total as u64).wrapping_mul(8).to_be_bytes();
-        let used = if rest.len() < BLOCK - TAG_LEN { BLOCK } else { 2 * BLOCK };
-        for (place, byte) in padded.iter_mut().zip(rest.iter().chain(&[0x80])) {
-            *place = *byte;
-        }
-        if let Some(place) = padded.get_mut(used - bits.len()..used) {
-            place.copy_from_slice(&bits);
-        }
-        compress256(&mut self.0, padded.get(..used).unwrap_or_default().as_chunks::<BLOCK>().0);
-        padded.zeroize();
+    /// The tag of the frame whose padding was hashed last.
+    pub(crate) const fn last_tag(&self) -> [u8; TAG_LEN] {
         let [a, b, ..] = self.0;
-        ((u64::from(a) << 32) | u64::from(b)).to_be_bytes()
+        (((a as u64) << 32) | b as u64).to_be_bytes()
     }
+}
+
+/// Most bytes that [`pad`] adds.
+pub(crate) const PADDING: usize = BLOCK + TAG_LEN;
+
+/// Pads what is left of a frame, the first bytes of `rest`, as the frame's whole length `total` asks for; what is to
+/// be hashed, in whole blocks. The padding is never shorter than a tag. Profile, Crypto, Tag.
+pub(crate) fn pad(rest: &mut [u8], length: usize, total: usize) -> &mut [u8] {
+    let end = (length + 1 + size_of::<u64>()).next_multiple_of(BLOCK);
+    let padded = rest.get_mut(..end).unwrap_or_default();
+    let (_, padding) = padded.split_at_mut(length.min(padded.len()));
+    padding.fill(0);
+    if let Some(first) = padding.first_mut() {
+        *first = 0x80;
+    }
+    if let Some(bits) = padding.last_chunk_mut() {
+        *bits = (total as u64).wrapping_mul(8).to_be_bytes();
+    }
+    padded
 }

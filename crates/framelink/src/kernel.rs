@@ -1,8 +1,8 @@
 //! SHA-256 and AES-256-CTR over the same bytes at once: what bounds the speed of a link.
 //!
 //! Two calls do all the bulk work. [`Kernel::seal`] hashes plaintext and encrypts it; [`Kernel::open`]
-//! decrypts one block ahead of the hash, because what is hashed is what was decrypted. Both take whole
-//! blocks of 64 bytes, one of SHA-256 and four of AES. Heads and tails of frames go through
+//! decrypts ahead of the hash, because what is hashed is what was decrypted. Both take whole blocks of 64
+//! bytes, one of SHA-256 and four of AES. What is shorter goes through
 //! [`Kernel::crypt`] and [`Kernel::compress`].
 
 mod portable;
@@ -79,29 +79,32 @@ impl Kernel {
         }
     }
 
-    /// Hashes `plain` into `state` and writes it encrypted to `sealed`. Both are of one length, a multiple
-    /// of [`BLOCK`]; what of the longer one is beyond is left alone.
-    pub fn seal(&mut self, state: &mut [u32; 8], position: u128, plain: &[u8], sealed: &mut [u8]) {
-        let (plain, sealed) = (plain.as_chunks().0, sealed.as_chunks_mut().0);
-        let blocks = plain.len().min(sealed.len());
-        let (Some(plain), Some(sealed)) = (plain.get(..blocks), sealed.get_mut(..blocks)) else { return };
+    /// Hashes `hashed` into `state`, and encrypts `plain` to `sealed`. All three are of one length, a multiple of
+    /// [`BLOCK`]; what of the longer ones is beyond is left alone. The first two are parts of one message, the
+    /// same or not quite: keystream that is left over shifts the cipher's blocks against those of the hash.
+    pub fn seal(&mut self, state: &mut [u32; 8], position: u128, hashed: &[u8], plain: &[u8], sealed: &mut [u8]) {
+        let (hashed, plain, sealed) = (hashed.as_chunks().0, plain.as_chunks().0, sealed.as_chunks_mut().0);
+        let blocks = hashed.len().min(plain.len()).min(sealed.len());
+        let (Some(hashed), Some(plain)) = (hashed.get(..blocks), plain.get(..blocks)) else { return };
+        let Some(sealed) = sealed.get_mut(..blocks) else { return };
         match &mut self.0 {
-            Way::Portable(way) => way.seal(state, position, plain, sealed),
+            Way::Portable(way) => way.seal(state, position, hashed, plain, sealed),
             #[cfg(target_arch = "x86_64")]
-            Way::Stitched(way) => way.seal(state, position, plain, sealed),
+            Way::Stitched(way) => way.seal(state, position, hashed, plain, sealed),
         }
     }
 
-    /// Decrypts `sealed`, a multiple of [`BLOCK`], to `plain[BLOCK..]`, and hashes as many bytes from the start
-    /// of `plain`: its first block is plaintext already, its last stays unhashed.
-    pub fn open(&mut self, state: &mut [u32; 8], position: u128, plain: &mut [u8], sealed: &[u8]) {
-        let (plain, sealed) = (plain.as_chunks_mut().0, sealed.as_chunks().0);
-        let blocks = sealed.len().min(plain.len().saturating_sub(1));
-        let (Some(plain), Some(sealed)) = (plain.get_mut(..=blocks), sealed.get(..blocks)) else { return };
+    /// Decrypts `sealed`, a multiple of [`BLOCK`], to `plain[lead..]`, and hashes as many bytes from the start of
+    /// `plain`, whose first `lead` bytes are plaintext already. With a lead of less than a block it does nothing;
+    /// of less than two, what is hashed waits for what was just written.
+    pub fn open(&mut self, state: &mut [u32; 8], position: u128, plain: &mut [u8], lead: usize, sealed: &[u8]) {
+        let blocks = plain.len().saturating_sub(lead) / BLOCK;
+        let sealed = sealed.as_chunks().0;
+        let Some(sealed) = sealed.get(..blocks.min(sealed.len())).filter(|_| lead >= BLOCK) else { return };
         match &mut self.0 {
-            Way::Portable(way) => way.open(state, position, plain, sealed),
+            Way::Portable(way) => way.open(state, position, plain, lead, sealed),
             #[cfg(target_arch = "x86_64")]
-            Way::Stitched(way) => way.open(state, position, plain, sealed),
+            Way::Stitched(way) => way.open(state, position, plain, lead, sealed),
         }
     }
 

@@ -306,6 +306,11 @@ impl Link {
         output
     }
 
+    /// Whether [`Link::poll`] has something.
+    pub fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// Which side this is.
     pub const fn role(&self) -> Role {
         self.role

@@ -1,9 +1,12 @@
 //! The receiving direction: bytes in as they come, verified frames out. Seed, profile FL-2.5, FL-2.9, FL-3.4.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     Block, Fault, Framing, Header, Role,
     block::Half,
-    chain::{Chain, TAG_LEN},
+    chain::{Chain, PADDING, pad},
     framing::{KeyUse, OVERHEAD},
     header::Sequence,
     kernel::BLOCK,
@@ -12,8 +15,8 @@ use crate::{
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-/// Bytes that are decrypted at a time where the kernel cannot be used.
-const SLICE: usize = 4096;
+/// How far decryption is ahead of the hash before both go on at once. The kernel wants two blocks.
+const LEAD: usize = 2 * BLOCK;
 
 /// How far the frame that is coming in has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,27 +142,29 @@ impl Opener {
         Ok(Progress::Header(header))
     }
 
-    /// Decrypts what has come, and hashes it but for the last block: the kernel wants one of lead.
+    /// Decrypts what has come, and hashes it but for the lead.
     fn push_body(&mut self, total: usize, input: &mut &[u8]) {
         loop {
             let wanted = (total - self.filled).min(input.len());
             if wanted == 0 {
                 return;
             }
-            let aligned = self.keystream.is_aligned();
-            if aligned && wanted >= BLOCK && self.filled == self.hashed + BLOCK {
+            let (left, lead) = (self.keystream.left(), self.filled - self.hashed);
+            if left == 0 && lead >= LEAD && wanted >= BLOCK {
                 let sealed = take(input, wanted / BLOCK * BLOCK);
                 let end = self.make_room(sealed.len());
                 let plain = self.frame.get_mut(self.hashed..end).unwrap_or_default();
-                self.keystream.open(self.chain.words(), plain, sealed);
+                self.keystream.open(self.chain.words(), plain, lead, sealed);
                 self.hashed += sealed.len();
                 self.filled = end;
                 continue;
             }
-            let to_boundary = BLOCK - self.filled % BLOCK;
-            let step = if aligned || to_boundary < BLOCK { to_boundary } else { SLICE };
+            let step = match left {
+                0 => LEAD.saturating_sub(lead).next_multiple_of(BLOCK).max(BLOCK),
+                left => left,
+            };
             self.decrypt(take(input, wanted.min(step)));
-            self.hash_to((self.filled / BLOCK * BLOCK).saturating_sub(BLOCK));
+            self.hash_to(self.filled.saturating_sub(LEAD) / BLOCK * BLOCK);
         }
     }
 
@@ -179,18 +184,22 @@ impl Opener {
     }
 
     fn hash_to(&mut self, end: usize) {
-        if let Some(blocks) = self.frame.get(self.hashed..end) {
+        if let Some(blocks) = self.frame.get(self.hashed..end).filter(|blocks| !blocks.is_empty()) {
             self.keystream.compress(self.chain.words(), blocks);
             self.hashed = end;
         }
     }
 
-    /// Whether the tag behind the first `end` bytes is theirs.
+    /// Whether the tag behind the first `end` bytes is theirs. The padding takes its place.
     fn verify(&mut self, end: usize) -> Result<(), Fault> {
-        self.hash_to(end / BLOCK * BLOCK);
-        let tag = self.chain.finish(self.frame.get(self.hashed..end).unwrap_or_default(), end);
-        let came = self.frame.get(end..end + TAG_LEN).unwrap_or_default();
-        if bool::from(tag.ct_eq(came)) { Ok(()) } else { Err(Fault::Hmac) }
+        let came = u64::from_be_bytes(*self.frame.get(end..).and_then(<[u8]>::first_chunk).ok_or(Fault::Hmac)?);
+        if self.frame.len() < end + PADDING {
+            self.frame.resize(end + PADDING, 0);
+        }
+        let rest = self.frame.get_mut(self.hashed..).unwrap_or_default();
+        let padded = pad(rest, end - self.hashed, end);
+        self.keystream.compress(self.chain.words(), padded);
+        if bool::from(u64::from_be_bytes(self.chain.last_tag()).ct_eq(&came)) { Ok(()) } else { Err(Fault::Hmac) }
     }
 }
 

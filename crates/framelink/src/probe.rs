@@ -17,6 +17,8 @@ pub struct KernelInput<'a> {
     pub bytes: &'a [u8],
     /// How far the outputs lie from the start of their memory.
     pub shift: usize,
+    /// How far the cipher is ahead of the hash; opening it is a block more.
+    pub ahead: usize,
 }
 
 /// What one path makes of an input. The outputs are longer than it, and filled with [`UNTOUCHED`] before.
@@ -41,11 +43,13 @@ impl KernelInput<'_> {
     /// None if this machine cannot go that path.
     pub fn go(&self, path: Path) -> Option<KernelOutcome> {
         let mut kernel = Kernel::with_path(path, &self.key, &self.first_counter)?;
-        let output = || vec![UNTOUCHED; self.shift + self.bytes.len() + BLOCK];
+        let output = || vec![UNTOUCHED; self.shift + self.bytes.len() + self.ahead + BLOCK];
         let (mut sealed, mut opened, mut crypted) = (output(), output(), output());
         let (mut sealed_state, mut opened_state) = (self.state, self.state);
-        kernel.seal(&mut sealed_state, self.position, self.bytes, sealed.get_mut(self.shift..)?);
-        kernel.open(&mut opened_state, self.position, opened.get_mut(self.shift..)?, self.bytes);
+        let (plain, place) = (self.bytes.get(self.ahead..).unwrap_or_default(), sealed.get_mut(self.shift..)?);
+        kernel.seal(&mut sealed_state, self.position, self.bytes, plain, place);
+        let (place, lead) = (opened.get_mut(self.shift..)?, BLOCK + self.ahead);
+        kernel.open(&mut opened_state, self.position, place, lead, self.bytes);
         kernel.crypt(self.position, self.bytes, crypted.get_mut(self.shift..)?);
         Some(KernelOutcome { sealed, sealed_state, opened, opened_state, crypted })
     }

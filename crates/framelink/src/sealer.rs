@@ -3,19 +3,20 @@
 use crate::{
     Block, Fault, Framing, Header, Role,
     block::Half,
-    chain::Chain,
+    chain::{self, Chain, TAG_LEN},
     code,
     framing::{self, KeyUse, OVERHEAD},
     header::Sequence,
     kernel::BLOCK,
     keystream::Keystream,
 };
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Bytes of the first hash block that are payload.
 const FIRST: usize = BLOCK - Header::LEN;
-/// Bytes that are hashed and encrypted in turn where the kernel cannot be used.
-const SLICE: usize = 4096;
+/// The end of a frame that is put together before it is sealed: two blocks less a byte that the cipher has not
+/// reached or the hash not yet, the padding, and room for the cipher to be up to a block ahead.
+const STAGE: usize = 4 * BLOCK;
 
 /// Seals the frames of one direction, one after the other.
 pub struct Sealer {
@@ -26,6 +27,28 @@ pub struct Sealer {
     keystream: Keystream,
     sequence: Sequence,
     used: KeyUse,
+    stage: Stage,
+}
+
+/// Where heads and tails of frames are put together, and what becomes of them.
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Stage {
+    plain: [u8; STAGE],
+    sealed: [u8; STAGE],
+}
+
+impl Stage {
+    /// Puts these together; how long they are.
+    fn put(&mut self, parts: &[&[u8]]) -> usize {
+        let mut length = 0;
+        for part in parts {
+            if let Some(place) = self.plain.get_mut(length..length + part.len()) {
+                place.copy_from_slice(part);
+                length += part.len();
+            }
+        }
+        length
+    }
 }
 
 impl Sealer {
@@ -33,7 +56,8 @@ impl Sealer {
     pub fn new(block: &Block, role: Role, framing: Framing) -> Self {
         let half = block.half(role);
         let (chain, keystream) = (framing.chain(&half), Keystream::new(&half.key, &half.counter));
-        Self { role, framing, half, chain, keystream, sequence: framing.sequence(), used: KeyUse::default() }
+        let stage = Stage { plain: [0; STAGE], sealed: [0; STAGE] };
+        Self { role, framing, half, chain, keystream, sequence: framing.sequence(), used: KeyUse::default(), stage }
     }
 
     /// Appends a frame of `payload.len() + 24` bytes to `out`.
@@ -63,24 +87,24 @@ impl Sealer {
         let used = self.used.with(length);
         framing::check_raw_life(used)?;
         let header = Header { length, code, seq: self.sequence.next() }.encode();
-        let first = payload.len().min(FIRST);
-        let (begin, payload) = payload.split_at(first);
-        let mut head = [0; BLOCK];
-        for (place, byte) in head.iter_mut().zip(header.iter().chain(begin)) {
-            *place = *byte;
-        }
-        let total = Header::LEN + first + payload.len();
-        if first < FIRST {
-            self.seal_tail(head.get(..Header::LEN + first).unwrap_or_default(), total, sealed);
+        let total = Header::LEN + payload.len();
+        // What is left of the keystream is used first; from there on the cipher is so far ahead of the hash.
+        let ahead = self.keystream.left();
+        let head = self.stage.put(&[&header, payload.get(..FIRST + ahead).unwrap_or(payload)]);
+        if head < BLOCK + ahead {
+            self.seal_end(head, ahead, total, sealed);
         } else {
-            let (sealed_head, sealed) = sealed.split_at_mut(BLOCK);
-            let (bulk, tail) = payload.split_at(payload.len() / BLOCK * BLOCK);
-            let (sealed_bulk, sealed_tail) = sealed.split_at_mut(bulk.len());
-            self.seal_blocks(&head, sealed_head);
-            self.seal_blocks(bulk, sealed_bulk);
-            self.seal_tail(tail, total, sealed_tail);
+            let (_, hashed) = payload.split_at(FIRST);
+            let (_, plain) = hashed.split_at(ahead);
+            let bulk = plain.len() / BLOCK * BLOCK;
+            let (sealed_head, sealed) = sealed.split_at_mut(head);
+            let (sealed_bulk, sealed_tail) = sealed.split_at_mut(bulk);
+            let (hashed, tail) = hashed.split_at(bulk);
+            self.seal_head(ahead, sealed_head);
+            self.keystream.seal(self.chain.words(), hashed, plain, sealed_bulk);
+            let tail = self.stage.put(&[tail]);
+            self.seal_end(tail, ahead, total, sealed_tail);
         }
-        head.zeroize();
         self.keystream.end_frame(self.framing.align);
         self.sequence.advance();
         self.used = used;
@@ -108,6 +132,7 @@ impl Sealer {
 
     /// Forgets all keys: nothing can be sealed any more.
     pub(crate) fn wipe(&mut self) {
+        self.stage.zeroize();
         self.half.zeroize();
         self.chain.zeroize();
         self.keystream = Keystream::new(&[0; 32], &[0; 16]);
@@ -139,25 +164,41 @@ impl Sealer {
         [self.half.key.to_vec(), self.half.counter.to_vec(), self.half.rekey.to_vec()]
     }
 
-    fn seal_blocks(&mut self, plain: &[u8], sealed: &mut [u8]) {
-        if self.keystream.is_aligned() {
-            self.keystream.seal(self.chain.words(), plain, sealed);
-            return;
-        }
-        for (plain, sealed) in plain.chunks(SLICE).zip(sealed.chunks_mut(SLICE)) {
-            self.keystream.compress(self.chain.words(), plain);
-            self.keystream.apply(plain, sealed);
-        }
+    /// The first block of a long frame, and by how much the cipher is ahead.
+    fn seal_head(&mut self, ahead: usize, sealed: &mut [u8]) {
+        let Some((first, plain)) = self.stage.plain.split_at_checked(ahead) else { return };
+        let (sealed_first, sealed) = sealed.split_at_mut(ahead);
+        self.keystream.apply(first, sealed_first);
+        self.keystream.seal(self.chain.words(), &self.stage.plain, plain, sealed);
     }
 
-    /// The last bytes of a frame, less than a block, and the tag behind them.
-    fn seal_tail(&mut self, rest: &[u8], total: usize, sealed: &mut [u8]) {
-        let tag = self.chain.finish(rest, total);
-        let mut tail = [0; BLOCK + crate::chain::TAG_LEN];
-        for (place, byte) in tail.iter_mut().zip(rest.iter().chain(&tag)) {
-            *place = *byte;
+    /// The end of a frame, `length` bytes in the stage, and the tag behind them. The padding is sealed where the
+    /// tag will be, so that both are made in one go; what else becomes of it must not leave, for it is known.
+    fn seal_end(&mut self, length: usize, ahead: usize, total: usize, sealed: &mut [u8]) {
+        let Stage { plain, sealed: out } = &mut self.stage;
+        let padded = chain::pad(plain, length, total).len();
+        let end = length + TAG_LEN;
+        let made = end.saturating_sub(ahead).next_multiple_of(BLOCK);
+        let (Some(shifted), Some(place)) = (plain.get(ahead..), out.get_mut(ahead..ahead + made)) else { return };
+        self.keystream.seal(self.chain.words(), plain, shifted, place);
+        self.keystream.compress(self.chain.words(), plain.get(made..padded).unwrap_or_default());
+        let ends = out.iter_mut().zip(plain.iter_mut()).skip(length);
+        for ((sealed, plain), tag) in ends.zip(self.chain.last_tag()) {
+            *sealed ^= *plain ^ tag;
+            *plain = tag;
         }
-        self.keystream.apply(tail.get(..sealed.len()).unwrap_or_default(), sealed);
-        tail.zeroize();
+        let left = self.keystream.left().min(end);
+        if let (Some(plain), Some(sealed)) = (plain.get(..left), out.get_mut(..left)) {
+            self.keystream.apply(plain, sealed);
+        }
+        if made > 0
+            && let (Some(unused), Some(plain)) = (out.get_mut(end..ahead + made), plain.get(end..))
+        {
+            unused.iter_mut().zip(plain).for_each(|(unused, plain)| *unused ^= plain);
+            self.keystream.give_back(unused);
+        }
+        if let Some(out) = out.get(end - sealed.len()..end) {
+            sealed.copy_from_slice(out);
+        }
     }
 }

@@ -5,6 +5,7 @@ use aes::{
     Aes256,
     cipher::{InOutBuf, InnerIvInit, KeyInit, StreamCipherCore, StreamCipherSeekCore, consts::U16},
 };
+use core::mem::take;
 use ctr::{CtrCore, flavors::Ctr128BE};
 use sha2::block_api::compress256;
 
@@ -25,11 +26,13 @@ impl Portable {
         &mut self,
         state: &mut [u32; 8],
         mut position: u128,
+        hashed: &[[u8; BLOCK]],
         plain: &[[u8; BLOCK]],
         sealed: &mut [[u8; BLOCK]],
     ) {
-        for (plain, sealed) in plain.chunks(SLICE).zip(sealed.chunks_mut(SLICE)) {
-            compress256(state, plain);
+        let slices = plain.chunks(SLICE).zip(sealed.chunks_mut(SLICE));
+        for (hashed, (plain, sealed)) in hashed.chunks(SLICE).zip(slices) {
+            compress256(state, hashed);
             self.crypt(position, plain.as_flattened(), sealed.as_flattened_mut());
             position = position.wrapping_add(SLICE_POSITIONS);
         }
@@ -39,16 +42,17 @@ impl Portable {
         &mut self,
         state: &mut [u32; 8],
         mut position: u128,
-        plain: &mut [[u8; BLOCK]],
+        mut plain: &mut [u8],
+        lead: usize,
         sealed: &[[u8; BLOCK]],
     ) {
-        let mut rest = plain;
         for sealed in sealed.chunks(SLICE) {
-            let Some((_, ahead)) = rest.split_first_mut() else { return };
-            self.crypt(position, sealed.as_flattened(), ahead.as_flattened_mut());
-            let Some((hashed, left)) = rest.split_at_mut_checked(sealed.len()) else { return };
-            compress256(state, hashed);
-            rest = left;
+            let sealed = sealed.as_flattened();
+            let Some(ahead) = plain.get_mut(lead..lead + sealed.len()) else { return };
+            self.crypt(position, sealed, ahead);
+            let Some((hashed, rest)) = take(&mut plain).split_at_mut_checked(sealed.len()) else { return };
+            compress256(state, hashed.as_chunks().0);
+            plain = rest;
             position = position.wrapping_add(SLICE_POSITIONS);
         }
     }

@@ -25,10 +25,11 @@ proptest! {
         bytes in vec(any::<u8>(), 0..20 * BLOCK),
         skip in 0..16_usize,
         shift in 0..64_usize,
+        ahead in 0..100_usize,
     ) {
         let first_counter = counter.wrapping_sub(position).to_be_bytes();
         let bytes = bytes.get(skip..).unwrap_or_default();
-        Input { key, first_counter, position, state, bytes, shift }.check();
+        Input { key, first_counter, position, state, bytes, shift, ahead }.check();
     }
 }
 
@@ -43,6 +44,7 @@ fn every_length_of_tail_is_encrypted_and_nothing_behind_it_is_touched() {
             state: [1; 8],
             bytes: &bytes[..length],
             shift: length % 5,
+            ahead: length % 3,
         };
         input.check();
         let end = input.shift + length;
@@ -59,8 +61,8 @@ fn what_has_no_counterpart_of_whole_blocks_is_left_alone() {
             let mut kernel = Kernel::with_path(path, &[7; 32], &[9; 16]).unwrap();
             let (from, mut states) = (vec![1; lengths[0]], [[2; 8]; 2]);
             let [mut sealed, mut opened, mut crypted] = [(); 3].map(|()| vec![UNTOUCHED; lengths[1]]);
-            kernel.seal(&mut states[0], 0, &from, &mut sealed);
-            kernel.open(&mut states[1], 0, &mut opened, &from);
+            kernel.seal(&mut states[0], 0, &from, &from, &mut sealed);
+            kernel.open(&mut states[1], 0, &mut opened, BLOCK, &from);
             kernel.crypt(0, &from, &mut crypted);
             (states, sealed, opened, crypted)
         });
@@ -87,11 +89,12 @@ fn the_counter_carries_out_of_either_word_and_wraps() {
     for edge in [u128::from(u64::MAX), (5 << 64) | u128::from(u64::MAX), u128::MAX] {
         for before in 0..26 {
             let first_counter = (edge - before).to_be_bytes();
-            Input { key: [3; 32], first_counter, position: 0, state: [0; 8], bytes: &bytes, shift: 0 }.check();
+            Input { key: [3; 32], first_counter, position: 0, state: [0; 8], bytes: &bytes, shift: 0, ahead: 0 }
+                .check();
             // The same place, from the other side.
             let position = edge.wrapping_sub(before).wrapping_sub(77);
             let first_counter = 77_u128.to_be_bytes();
-            Input { key: [3; 32], first_counter, position, state: [0; 8], bytes: &bytes, shift: 0 }.check();
+            Input { key: [3; 32], first_counter, position, state: [0; 8], bytes: &bytes, shift: 0, ahead: 0 }.check();
         }
     }
 }
@@ -114,7 +117,7 @@ fn all_paths_encrypt_the_published_example() {
         let (key, counter) = (key.as_slice().try_into().unwrap(), counter.as_slice().try_into().unwrap());
         let mut kernel = Kernel::with_path(path, key, counter).unwrap();
         let (mut state, mut out) = ([0; 8], [0; BLOCK]);
-        kernel.seal(&mut state, 0, &plain, &mut out);
+        kernel.seal(&mut state, 0, &plain, &plain, &mut out);
         assert_eq!(out, *sealed, "{path:?}");
     }
 }
@@ -130,8 +133,8 @@ fn all_paths_hash_the_published_example() {
     for path in Path::available() {
         let mut kernel = Kernel::with_path(path, &[0; 32], &[0; 16]).unwrap();
         let (mut sealing, mut opening) = (start, start);
-        kernel.seal(&mut sealing, 0, &block[..BLOCK], &mut [0; BLOCK]);
-        kernel.open(&mut opening, 0, &mut block, &[0; BLOCK]);
+        kernel.seal(&mut sealing, 0, &block[..BLOCK], &block[..BLOCK], &mut [0; BLOCK]);
+        kernel.open(&mut opening, 0, &mut block, BLOCK, &[0; BLOCK]);
         assert_eq!((sealing, opening), (end, end), "{path:?}");
     }
 }
@@ -160,6 +163,7 @@ fn storm_kernels_of_all_paths_agree() {
                 state: rng.random(),
                 bytes: &bytes[start..start + length],
                 shift: rng.random_range(0..64),
+                ahead: if rng.random() { 0 } else { rng.random_range(0..100) },
             }
             .check();
             *totals.entry("bytes").or_default() += length as u64;

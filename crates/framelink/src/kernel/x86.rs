@@ -20,7 +20,7 @@ mod vaes;
 use super::{BLOCK, Path};
 use core::{
     arch::{asm, x86_64::*},
-    mem::transmute,
+    mem::{take, transmute},
 };
 use schedule::RoundKeys;
 use std::is_x86_feature_detected as has;
@@ -69,28 +69,35 @@ impl Stitched {
         Some(Self { keys, first_counter: u128::from_be_bytes(*first_counter), instructions })
     }
 
-    pub(super) fn seal(&self, state: &mut [u32; 8], position: u128, plain: &[[u8; BLOCK]], sealed: &mut [[u8; BLOCK]]) {
-        let counter = self.first_counter.wrapping_add(position);
-        match self.instructions {
-            // SAFETY: `new` has found the instructions.
-            Instructions::AesNi => unsafe {
-                aesni::stitch::<false>(&self.keys, counter, state, &[0; BLOCK], plain, sealed)
-            },
-            // SAFETY: likewise.
-            Instructions::Vaes => unsafe {
-                vaes::stitch::<false>(&self.keys, counter, state, &[0; BLOCK], plain, sealed)
-            },
-        }
+    pub(super) fn seal(
+        &self,
+        state: &mut [u32; 8],
+        position: u128,
+        hashed: &[[u8; BLOCK]],
+        plain: &[[u8; BLOCK]],
+        sealed: &mut [[u8; BLOCK]],
+    ) {
+        self.stitch(state, position, Sealing { hashed, plain, sealed });
     }
 
-    pub(super) fn open(&self, state: &mut [u32; 8], position: u128, plain: &mut [[u8; BLOCK]], sealed: &[[u8; BLOCK]]) {
-        let Some((first, ahead)) = plain.split_first_mut() else { return };
+    pub(super) fn open(
+        &self,
+        state: &mut [u32; 8],
+        position: u128,
+        plain: &mut [u8],
+        lead: usize,
+        sealed: &[[u8; BLOCK]],
+    ) {
+        self.stitch(state, position, Opening { plain, lead, sealed });
+    }
+
+    fn stitch(&self, state: &mut [u32; 8], position: u128, walk: impl Walk) {
         let counter = self.first_counter.wrapping_add(position);
         match self.instructions {
             // SAFETY: `new` has found the instructions.
-            Instructions::AesNi => unsafe { aesni::stitch::<true>(&self.keys, counter, state, first, sealed, ahead) },
+            Instructions::AesNi => unsafe { aesni::stitch(&self.keys, counter, state, walk) },
             // SAFETY: likewise.
-            Instructions::Vaes => unsafe { vaes::stitch::<true>(&self.keys, counter, state, first, sealed, ahead) },
+            Instructions::Vaes => unsafe { vaes::stitch(&self.keys, counter, state, walk) },
         }
     }
 
@@ -113,6 +120,58 @@ impl Drop for Stitched {
 }
 
 impl ZeroizeOnDrop for Stitched {}
+
+/// What is hashed and encrypted or decrypted, block by block.
+trait Walk {
+    /// The block for the hash, and the one for the cipher; none at the end.
+    fn here(&self) -> Option<(&[u8; BLOCK], &[u8; BLOCK])>;
+
+    /// Where what becomes of the latter goes. The next blocks are here then.
+    fn on(&mut self) -> Option<&mut [u8; BLOCK]>;
+}
+
+struct Sealing<'a> {
+    hashed: &'a [[u8; BLOCK]],
+    plain: &'a [[u8; BLOCK]],
+    sealed: &'a mut [[u8; BLOCK]],
+}
+
+impl Walk for Sealing<'_> {
+    #[inline]
+    fn here(&self) -> Option<(&[u8; BLOCK], &[u8; BLOCK])> {
+        Some((self.hashed.first()?, self.plain.first()?))
+    }
+
+    #[inline]
+    fn on(&mut self) -> Option<&mut [u8; BLOCK]> {
+        (_, self.hashed) = self.hashed.split_first()?;
+        (_, self.plain) = self.plain.split_first()?;
+        let (place, rest) = take(&mut self.sealed).split_first_mut()?;
+        self.sealed = rest;
+        Some(place)
+    }
+}
+
+struct Opening<'a> {
+    plain: &'a mut [u8],
+    /// How far what is decrypted is ahead of what is hashed, at least a block.
+    lead: usize,
+    sealed: &'a [[u8; BLOCK]],
+}
+
+impl Walk for Opening<'_> {
+    #[inline]
+    fn here(&self) -> Option<(&[u8; BLOCK], &[u8; BLOCK])> {
+        Some((self.plain.first_chunk()?, self.sealed.first()?))
+    }
+
+    #[inline]
+    fn on(&mut self) -> Option<&mut [u8; BLOCK]> {
+        (_, self.sealed) = self.sealed.split_first()?;
+        self.plain = take(&mut self.plain).get_mut(BLOCK..)?;
+        self.plain.get_mut(self.lead - BLOCK..)?.first_chunk_mut()
+    }
+}
 
 #[inline]
 #[target_feature(enable = "sse2")]

@@ -1,7 +1,7 @@
 //! The task of a link: reads, writes and keeps time until it is over. Profile FL-1.4, FL-2.1.
 
 use super::Transport;
-use super::machine::Shared;
+use super::machine::{Awaited, Shared};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -15,6 +15,8 @@ const READ: usize = 128 * 1024;
 /// Bytes written before the machine is told so: enough to keep the transport busy, not so much that
 /// the application waits for long.
 const WRITE: usize = 256 * 1024;
+/// Less than this is rather copied than written by itself.
+const SMALL: usize = 4 * 1024;
 
 /// How long the last bytes may take to leave: the profile gives a peer as long to read them.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -62,17 +64,28 @@ async fn read(shared: &Shared, reader: &mut (impl AsyncRead + Unpin), stop: &Can
     let mut buf = vec![0; READ];
     let mut at_end = false;
     let mut told_to_stop = false;
+    let mut alarm = std::pin::pin!(sleep_until(Instant::now()));
     loop {
-        let (wants_bytes, due) = {
-            let state = shared.lock();
+        let awaited = {
+            let mut state = shared.lock();
             if state.machine.is_over() {
                 return;
             }
-            (state.machine.wants_bytes() && !at_end, state.machine.poll_timeout())
+            let before = state.awaited.due;
+            let now = shared.now().mono;
+            // An alarm that rings too early is cheaper than one that is put off with each frame.
+            let due = match (state.machine.poll_timeout(), before) {
+                (Some(due), Some(before)) if before <= due && before > now => Some(before),
+                (due, _) => due,
+            };
+            if let Some(due) = due.filter(|_| due != before) {
+                alarm.as_mut().reset(shared.clock.instant(due));
+            }
+            state.awaited = Awaited { wants_bytes: state.machine.wants_bytes(), due };
+            state.awaited
         };
-        let due = due.map(|due| shared.clock.instant(due));
         let input = tokio::select! {
-            read = reader.read(&mut buf), if wants_bytes => match read {
+            read = reader.read(&mut buf), if awaited.wants_bytes && !at_end => match read {
                 Ok(0) => {
                     at_end = true;
                     Input::Eof
@@ -83,22 +96,24 @@ async fn read(shared: &Shared, reader: &mut (impl AsyncRead + Unpin), stop: &Can
                     Input::Broken
                 }
             },
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Input::Tick,
+            () = &mut alarm, if awaited.due.is_some() => Input::Tick,
             () = shared.changed.notified() => continue,
             () = stop.cancelled(), if !told_to_stop => {
                 told_to_stop = true;
                 Input::Abort { code: code::error::GOING_AWAY, text: "" }
             }
         };
-        {
-            let mut state = shared.lock();
-            if let Some(crowd) = &shared.crowd {
-                state.machine.set_busy(crowd.is_full());
-            }
-            // What the other side does wrong is the machine's business, and an event.
-            let _ = state.machine.handle(shared.now(), &mut rand::rng(), input);
+        let mut state = shared.lock();
+        if let Some(crowd) = &shared.crowd {
+            state.machine.set_busy(crowd.is_full());
         }
-        shared.outputs.notify_one();
+        // What the other side does wrong is the machine's business, and an event.
+        let _ = state.machine.handle(shared.now(), &mut rand::rng(), input);
+        let has_output = state.machine.has_output();
+        drop(state);
+        if has_output {
+            shared.outputs.notify_one();
+        }
         shared.wake_application();
     }
 }
@@ -122,8 +137,7 @@ async fn write(shared: &Shared, writer: &mut (impl AsyncWrite + Unpin)) -> Endin
             written = writer.flush().await;
         }
         let input = if written.is_ok() { Input::Flushed } else { Input::Broken };
-        let _ = shared.lock().machine.handle(shared.now(), &mut rand::rng(), input);
-        shared.changed.notify_one();
+        let _ = shared.handle(input);
         shared.wake_application();
         match then {
             Some(Output::Shutdown) => {
@@ -146,7 +160,11 @@ fn next(shared: &Shared, batch: &mut Vec<Vec<u8>>) -> Option<Output> {
         match shared.note(&mut state, output) {
             Some(Output::Send(bytes)) => {
                 length += bytes.len();
-                batch.push(bytes);
+                match batch.last_mut() {
+                    // What is small leaves together.
+                    Some(last) if bytes.len() < SMALL => last.extend_from_slice(&bytes),
+                    _ => batch.push(bytes),
+                }
             }
             Some(other) => return Some(other),
             None => {}

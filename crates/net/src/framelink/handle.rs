@@ -153,8 +153,7 @@ impl Link {
                 if state.machine.can_send() && (state.machine.is_open() || code <= code::MORE) {
                     let input = Input::Send { code, payload };
                     let result = state.machine.handle(self.shared.now(), &mut rand::rng(), input);
-                    drop(state);
-                    self.shared.wake_task();
+                    self.shared.wake_task(state);
                     return Ok(result?);
                 }
                 if state.machine.is_closing() {
@@ -210,9 +209,10 @@ impl Link {
             let (taken, status, end) = {
                 let mut state = self.shared.lock();
                 let taken = take(&mut state, self.shared.now())?;
-                (taken, state.machine.status(), state.machine.end().cloned())
+                let outcome = (taken, state.machine.status(), state.machine.end().cloned());
+                self.shared.wake_task(state);
+                outcome
             };
-            self.shared.wake_task();
             match status {
                 _ if taken.is_some() => return Ok(taken),
                 Status::Slow => {}
@@ -238,8 +238,7 @@ impl Link {
                 let status = state.machine.status();
                 let foreign = state.machine.has_unread();
                 let end = state.machine.end().cloned();
-                drop(guard);
-                self.shared.wake_task();
+                self.shared.wake_task(guard);
                 match status {
                     _ if read > 0 || foreign => return Ok(read),
                     Status::Slow => {}
@@ -263,8 +262,12 @@ impl Link {
         loop {
             let woken = self.shared.readable.notified();
             let rest = buf.get_mut(all.n..).unwrap_or_default();
-            let more = self.shared.lock().machine.recv(self.shared.now(), &mut rand::rng(), rest);
-            self.shared.wake_task();
+            let more = {
+                let mut state = self.shared.lock();
+                let more = state.machine.recv(self.shared.now(), &mut rand::rng(), rest);
+                self.shared.wake_task(state);
+                more
+            };
             all.n += more.n;
             all.status = match more.status {
                 Status::TooSmall(_) if !all.frames.is_empty() => Status::Boundary,

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
-use waypost_core::Now;
+use waypost_core::{Mono, Now};
 use waypost_framelink::Link as Machine;
 use waypost_framelink::link::{End, Input, Output};
 
@@ -45,6 +45,16 @@ pub(super) struct State {
     pub(super) gone: bool,
     /// Parts of a message whose end has not come yet.
     pub(super) partial: Vec<u8>,
+    /// What the task waits for beside outputs.
+    pub(super) awaited: Awaited,
+}
+
+/// What the task of a link waits for, as the machine had it when it began to.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Awaited {
+    pub(super) wants_bytes: bool,
+    /// When to look at the timers: early enough, for most are put off by whatever happens.
+    pub(super) due: Option<Mono>,
 }
 
 impl Shared {
@@ -57,6 +67,7 @@ impl Shared {
             end: None,
             gone: false,
             partial: Vec::new(),
+            awaited: Awaited::default(),
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -83,15 +94,29 @@ impl Shared {
 
     /// Gives the machine an input, and wakes whoever has to do with what came of it.
     pub(super) fn handle(&self, input: Input<'_>) -> Result<(), waypost_framelink::Error> {
-        let result = self.lock().machine.handle(self.now(), &mut rand::rng(), input);
-        self.wake_task();
+        let mut state = self.lock();
+        let result = state.machine.handle(self.now(), &mut rand::rng(), input);
+        self.wake_task(state);
         result
     }
 
-    /// The application has read or sent.
-    pub(super) fn wake_task(&self) {
-        self.outputs.notify_one();
-        self.changed.notify_one();
+    /// Wakes the task for what it does not wait for yet. Each wake costs a turn of the scheduler, and often one of
+    /// another thread.
+    pub(super) fn wake_task(&self, state: MutexGuard<'_, State>) {
+        let machine = &state.machine;
+        let has_output = machine.has_output();
+        let sooner = match (machine.poll_timeout(), state.awaited.due) {
+            (Some(due), Some(awaited)) => due < awaited,
+            (due, _) => due.is_some(),
+        };
+        let changed = sooner || machine.is_over() || machine.wants_bytes() != state.awaited.wants_bytes;
+        drop(state);
+        if has_output {
+            self.outputs.notify_one();
+        }
+        if changed {
+            self.changed.notify_one();
+        }
     }
 
     /// The task has read or written.

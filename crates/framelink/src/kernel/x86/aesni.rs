@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    Lanes, load_lanes,
+    Lanes, Walk, load_lanes,
     schedule::RoundKeys,
     sha::{Block, State},
     store_lanes, tie,
@@ -11,23 +11,14 @@ use super::{
 use crate::kernel::BLOCK;
 use core::arch::x86_64::*;
 
-/// Encrypts `from` to `to`, and hashes `from`; or if `OPENING`, what becomes known in time: `first`, then all but
-/// the last of `to`.
+/// Hashes and encrypts or decrypts all that there is to walk.
 #[target_feature(enable = "sha,ssse3,sse4.1,aes")]
-pub(super) fn stitch<const OPENING: bool>(
-    keys: &RoundKeys,
-    mut counter: u128,
-    words: &mut [u32; 8],
-    first: &[u8; BLOCK],
-    from: &[[u8; BLOCK]],
-    to: &mut [[u8; BLOCK]],
-) {
+pub(super) fn stitch(keys: &RoundKeys, mut counter: u128, words: &mut [u32; 8], mut walk: impl Walk) {
     let [k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14] = keys;
     let mut state = State::from_words(words);
-    let mut opened = load_lanes(first);
-    for (from, to) in from.iter().zip(to) {
+    while let Some((hashed, from)) = walk.here() {
+        let mut block = Block::begin(state, load_lanes(hashed));
         let from = load_lanes(from);
-        let mut block = Block::begin(state, if OPENING { opened } else { from });
         let mut lanes = xor(counters(counter), [*k0; 4]);
         block.step::<0>();
         take_turns::<1>(&mut block, &mut lanes, k1);
@@ -47,8 +38,8 @@ pub(super) fn stitch<const OPENING: bool>(
         lanes = last_round(lanes, k14);
         block.step::<15>();
         state = block.finish();
-        opened = xor(from, lanes);
-        store_lanes(to, opened);
+        let Some(to) = walk.on() else { break };
+        store_lanes(to, xor(from, lanes));
         counter = counter.wrapping_add(4);
     }
     *words = state.words();

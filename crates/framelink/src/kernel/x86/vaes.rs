@@ -5,35 +5,25 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    load_512, load_part,
+    Walk, load_512, load_lanes, load_part,
     schedule::RoundKeys,
     sha::{Block, State},
     store_512, store_part, tie_512,
 };
-use crate::kernel::BLOCK;
 use core::arch::x86_64::*;
 
 /// Each round key four times side by side.
 type WideKeys = [__m512i; 15];
 
-/// Encrypts `from` to `to`, and hashes `from`; or if `OPENING`, what becomes known in time: `first`, then all but
-/// the last of `to`.
+/// Hashes and encrypts or decrypts all that there is to walk.
 #[target_feature(enable = "sha,avx512f,avx512bw,avx512vl,vaes")]
-pub(super) fn stitch<const OPENING: bool>(
-    keys: &RoundKeys,
-    mut counter: u128,
-    words: &mut [u32; 8],
-    first: &[u8; BLOCK],
-    from: &[[u8; BLOCK]],
-    to: &mut [[u8; BLOCK]],
-) {
+pub(super) fn stitch(keys: &RoundKeys, mut counter: u128, words: &mut [u32; 8], mut walk: impl Walk) {
     let keys = widen(keys);
     let mut state = State::from_words(words);
-    let mut opened = load_512(first);
-    for (from, to) in from.iter().zip(to) {
+    while let Some((hashed, from)) = walk.here() {
+        let mut block = Block::begin(state, load_lanes(hashed));
         let from = load_512(from);
         let mut lanes = encrypt(&keys, counters(counter));
-        let mut block = Block::begin(state, quarters(if OPENING { opened } else { from }));
         tie_512(&mut lanes, block.pace());
         block.step::<0>();
         block.step::<1>();
@@ -51,10 +41,9 @@ pub(super) fn stitch<const OPENING: bool>(
         block.step::<13>();
         block.step::<14>();
         block.step::<15>();
-
         state = block.finish();
-        opened = _mm512_xor_si512(from, lanes);
-        store_512(to, opened);
+        let Some(to) = walk.on() else { break };
+        store_512(to, _mm512_xor_si512(from, lanes));
         counter = counter.wrapping_add(4);
     }
     *words = state.words();
@@ -111,15 +100,4 @@ fn counters(first: u128) -> __m512i {
 fn halves(counter: u128) -> (i64, i64) {
     let swapped = counter.swap_bytes().cast_signed();
     (swapped as i64, (swapped >> 64) as i64)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn quarters(bytes: __m512i) -> [__m128i; 4] {
-    [
-        _mm512_castsi512_si128(bytes),
-        _mm512_extracti32x4_epi32::<1>(bytes),
-        _mm512_extracti32x4_epi32::<2>(bytes),
-        _mm512_extracti32x4_epi32::<3>(bytes),
-    ]
 }

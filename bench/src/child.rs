@@ -17,13 +17,13 @@ const START: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A process that ends with this value.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
 }
 
 impl Server {
     /// Starts it; what it says is in `log`.
-    pub(super) fn start(command: &mut Command, log: &Path) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let said = File::create(log)?;
         command.stdin(Stdio::null()).stderr(said);
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
@@ -31,7 +31,7 @@ impl Server {
     }
 
     /// Its first line.
-    pub(super) fn first_line(&mut self) -> Result<String> {
+    pub(crate) fn first_line(&mut self) -> Result<String> {
         let mut line = String::new();
         let stdout = self.child.stdout.take().context("no stdout")?;
         BufReader::new(stdout).read_line(&mut line)?;
@@ -39,7 +39,7 @@ impl Server {
     }
 
     /// Returns when it listens.
-    pub(super) async fn listens(&mut self, address: SocketAddr) -> Result<()> {
+    pub(crate) async fn listens(&mut self, address: SocketAddr) -> Result<()> {
         let until = Instant::now() + START;
         let mut looks = interval(LOOK);
         while TcpStream::connect(address).await.is_err() {
@@ -55,14 +55,14 @@ impl Server {
     }
 
     /// Resident memory in KiB.
-    pub(super) fn memory(&self) -> Result<f64> {
+    pub(crate) fn memory(&self) -> Result<f64> {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
     /// Ends it as a crash would: by SIGKILL, with nothing put in order.
-    pub(super) fn kill(mut self) -> Result<()> {
+    pub(crate) fn kill(mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
@@ -78,6 +78,6 @@ impl Drop for Server {
 }
 
 /// An address on loopback that nobody uses at this moment.
-pub(super) fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

@@ -16,23 +16,34 @@ const HOST: &str = "bench.test";
 
 /// Who shows a certificate.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     /// The server alone, as on the web.
     Server,
     /// Both, as in SREMP.
     Both,
 }
 
-/// Both sides' configurations: X25519, certificates with ECDSA on P-256, nothing resumed.
-pub(super) struct Tls {
+/// What both sides' keys come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exchange {
+    X25519,
+    /// X25519 and ML-KEM-768.
+    Hybrid,
+}
+
+/// Both sides' configurations: certificates with ECDSA on P-256, nothing resumed.
+pub(crate) struct Tls {
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
 }
 
 impl Tls {
-    pub(super) fn new(shown: Shown, cipher: CipherSuite) -> Result<Self> {
+    pub(crate) fn new(shown: Shown, exchange: Exchange, cipher: CipherSuite) -> Result<Self> {
         let mut provider: CryptoProvider = aws_lc_rs::default_provider();
-        provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
+        provider.kx_groups = match exchange {
+            Exchange::X25519 => vec![aws_lc_rs::kx_group::X25519],
+            Exchange::Hybrid => vec![aws_lc_rs::kx_group::X25519MLKEM768],
+        };
         provider.cipher_suites.retain(|suite| suite.suite() == cipher);
         let provider = Arc::new(provider);
 
@@ -61,15 +72,22 @@ impl Tls {
     }
 
     /// A whole handshake.
-    pub(super) fn handshake(&self) -> Result<(ClientConnection, ServerConnection)> {
+    pub(crate) fn handshake(&self) -> Result<(ClientConnection, ServerConnection)> {
+        self.counted_handshake().map(|(client, server, _)| (client, server))
+    }
+
+    /// A whole handshake, and its bytes on the wire.
+    pub(crate) fn counted_handshake(&self) -> Result<(ClientConnection, ServerConnection, usize)> {
         let mut client = ClientConnection::new(self.client.clone(), ServerName::try_from(HOST)?)?;
         let mut server = ServerConnection::new(self.server.clone())?;
-        let mut wire = Vec::new();
+        let (mut wire, mut bytes) = (Vec::new(), 0);
         for _ in 0..4 {
             carry(&mut client, &mut server, &mut wire)?;
+            bytes += wire.len();
             carry(&mut server, &mut client, &mut wire)?;
+            bytes += wire.len();
             if !client.is_handshaking() && !server.is_handshaking() {
-                return Ok((client, server));
+                return Ok((client, server, bytes));
             }
         }
         bail!("the TLS handshake does not end")
@@ -77,7 +95,7 @@ impl Tls {
 }
 
 /// Sends a text from one side to the other; `wire` and `text` are room that is used again.
-pub(super) fn transfer(
+pub(crate) fn transfer(
     client: &mut ClientConnection,
     server: &mut ServerConnection,
     plaintext: &[u8],
@@ -107,7 +125,8 @@ fn none_yet(error: std::io::Error) -> std::io::Result<usize> {
     if error.kind() == std::io::ErrorKind::WouldBlock { Ok(0) } else { Err(error) }
 }
 
-fn carry<A: SideData, B: SideData>(
+/// Hands over what one side has to say; it is in `wire` afterwards.
+pub(crate) fn carry<A: SideData, B: SideData>(
     from: &mut ConnectionCommon<A>,
     to: &mut ConnectionCommon<B>,
     wire: &mut Vec<u8>,
