@@ -2,53 +2,21 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::sremp::Speak;
-use crate::{Event, Peer, Transcript, python};
+use crate::python::PythonProgram;
+use crate::speak::Speak;
+use crate::{Event, Peer, Transcript};
 
 /// A key, and another one.
 pub const PSKS: [&str; 2] = [
     "FRAMELINK-PSK-1-AAAQEAYEAUDAOCAJBIFQYDIOB4IBCEQTCQKRMFYYDENBWHA5DYPWWNK4KF2VO47I",
     "FRAMELINK-PSK-1-EAQSEIZEEUTCOKBJFIVSYLJOF4YDCMRTGQ2TMNZYHE5DWPB5HY745YZKOUSOK4LX",
 ];
-
-/// Launcher of the Python peer.
-#[derive(Debug, Clone)]
-pub struct PythonPeer {
-    python: PathBuf,
-    home: PathBuf,
-}
-
-impl PythonPeer {
-    /// Prepares its environment under `target`, a folder that outlives a test run.
-    ///
-    /// # Errors
-    /// As [`python::environment`].
-    pub fn prepare(target: &Path) -> Result<Self> {
-        let home = crate::folder()?.join("framelink");
-        let python = python::environment(&target.join("interop-venv-framelink"), &home.join("requirements.txt"))?;
-        Ok(Self { python, home })
-    }
-
-    /// Runs the vectors on it: those of `WAYPOST_VECTORS`, or the public ones.
-    #[must_use]
-    pub fn check_vectors(&self) -> Command {
-        self.command(&["check_vectors.py"])
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.python);
-        command.args(arguments).current_dir(&self.home).env("PYTHONDONTWRITEBYTECODE", "1");
-        command
-    }
-}
 
 /// Two sides that are to be started, of which one is ours. `both`, `ours` and `theirs` are options, which have the same
 /// names on both sides.
@@ -83,7 +51,7 @@ impl Pair {
     ///
     /// # Errors
     /// If one of them does not start.
-    pub fn start(python: &PythonPeer, speak: &Speak, setup: Setup<'_>) -> Result<Self> {
+    pub fn start(python: &PythonProgram, speak: &Speak, setup: Setup<'_>) -> Result<Self> {
         let secrets = Secrets::new()?;
         let [block, psk, _] = secrets.paths();
         let raw = setup.mode == "raw";
@@ -100,7 +68,7 @@ impl Pair {
     /// # Errors
     /// If one of them does not start.
     pub fn start_with(
-        python: &PythonPeer,
+        python: &PythonProgram,
         speak: &Speak,
         secrets: Secrets,
         we_listen: bool,

@@ -13,6 +13,7 @@ mod event;
 pub mod framelink;
 mod peer;
 pub mod python;
+pub mod speak;
 pub mod sremp;
 mod transcript;
 

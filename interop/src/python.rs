@@ -1,4 +1,4 @@
-//! Virtual environments for the peers written in Python.
+//! The peers written in Python, and their virtual environments.
 
 use std::env;
 use std::fs::{self, File};
@@ -9,13 +9,46 @@ use anyhow::{Context, Result, bail};
 
 const OLD: &str = "import sys; sys.exit(sys.version_info < (3, 11))";
 
+/// Launcher of the Python peer of one protocol.
+#[derive(Debug, Clone)]
+pub struct PythonProgram {
+    python: PathBuf,
+    home: PathBuf,
+}
+
+impl PythonProgram {
+    /// Prepares its environment under `target`, a folder that outlives a test run.
+    ///
+    /// # Errors
+    /// As [`environment`].
+    pub fn prepare(protocol: &str, target: &Path) -> Result<Self> {
+        let home = crate::folder()?.join(protocol);
+        let folder = target.join(format!("interop-venv-{protocol}"));
+        Ok(Self { python: environment(&folder, &home.join("requirements.txt"))?, home })
+    }
+
+    /// Runs the vectors on it: those of `WAYPOST_VECTORS`, or the public ones.
+    #[must_use]
+    pub fn check_vectors(&self) -> Command {
+        self.command(&["check_vectors.py"])
+    }
+
+    /// Its interpreter with these arguments, in its folder.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.python);
+        command.args(arguments).current_dir(&self.home).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+}
+
 /// The interpreter of an environment in `folder` that has `requirements` installed. It is made once; several processes
 /// that ask at the same time wait for the first.
 ///
 /// # Errors
 /// If there is no Python 3.11 with `venv`, or if pip cannot install the requirements. Then nothing is left that a later
 /// call would take for complete.
-pub fn environment(folder: &Path, requirements: &Path) -> Result<PathBuf> {
+fn environment(folder: &Path, requirements: &Path) -> Result<PathBuf> {
     let wanted = fs::read_to_string(requirements).with_context(|| requirements.display().to_string())?;
     fs::create_dir_all(folder)?;
     let lock = File::create(folder.join("lock"))?;

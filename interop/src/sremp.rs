@@ -1,45 +1,41 @@
-//! The Python peer of `interop/sremp`, our own `waypost speak sremp`, and a conversation that any two SREMP peers must be able to hold.
+//! The Python peer of `interop/sremp`, and a conversation that any two SREMP peers must be able to hold.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use anyhow::{Result, ensure};
+use serde_json::json;
 
-use crate::{Event, Peer, Transcript, python};
+use crate::python::PythonProgram;
+use crate::speak::seed_text;
+use crate::{Event, Peer, Transcript};
 
 /// The largest text an Unknown peer may send.
 const LARGE_TEXT: usize = 61_000;
 
 /// Launcher of the Python peer.
 #[derive(Debug, Clone)]
-pub struct PythonPeer {
-    python: PathBuf,
-    home: PathBuf,
-}
+pub struct PythonPeer(PythonProgram);
 
 impl PythonPeer {
-    /// Prepares its environment under `target`, a folder that outlives a test run.
+    /// Prepares it as [`PythonProgram::prepare`] says.
     ///
     /// # Errors
-    /// As [`python::environment`].
+    /// As there.
     pub fn prepare(target: &Path) -> Result<Self> {
-        let home = crate::folder()?.join("sremp");
-        let python = python::environment(&target.join("interop-venv"), &home.join("requirements.txt"))?;
-        Ok(Self { python, home })
+        PythonProgram::prepare("sremp", target).map(Self)
     }
 
-    /// Runs the vectors on it: those of `WAYPOST_VECTORS`, or the public ones.
+    /// Runs the vectors on it.
     #[must_use]
     pub fn check_vectors(&self) -> Command {
-        self.command(&["check_vectors.py"])
+        self.0.check_vectors()
     }
 
     /// `listen` on a free port of loopback.
     #[must_use]
     pub fn listen(&self, seed: u8) -> Command {
-        self.command(&["-m", "peer", "listen", "127.0.0.1:0", "--seed", &seed_text(seed)])
+        self.0.command(&["-m", "peer", "listen", "127.0.0.1:0", "--seed", &seed_text(seed)])
     }
 
     /// `dial` to where the event `ready` of a listener says.
@@ -49,7 +45,7 @@ impl PythonPeer {
     pub fn dial(&self, seed: u8, ready: &Event) -> Result<Command> {
         let [bound, key, noise] = ["bound", "identity_key", "noise_key"].map(|field| ready.text(field));
         let seed = seed_text(seed);
-        Ok(self.command(&["-m", "peer", "dial", bound?, "--key", key?, "--noise", noise?, "--seed", &seed]))
+        Ok(self.0.command(&["-m", "peer", "dial", bound?, "--key", key?, "--noise", noise?, "--seed", &seed]))
     }
 
     /// A client of the relay whose `ready` is given.
@@ -59,107 +55,15 @@ impl PythonPeer {
     pub fn relay(&self, seed: u8, ready: &Event) -> Result<Command> {
         let [bound, key, noise] = ["bound", "identity_key", "noise_key"].map(|field| ready.text(field));
         let seed = seed_text(seed);
-        Ok(self.command(&["-m", "peer", "relay", bound?, "--key", key?, "--noise", noise?, "--seed", &seed]))
+        Ok(self.0.command(&["-m", "peer", "relay", bound?, "--key", key?, "--noise", noise?, "--seed", &seed]))
     }
 
     /// A client of the rendezvous server at an `sremp-rdv://` address.
     #[must_use]
     pub fn rendezvous(&self, seed: u8, uri: &str, more: &[&str]) -> Command {
         let seed = seed_text(seed);
-        self.command(&[&["-m", "peer", "rendezvous", uri, "--seed", &seed], more].concat())
+        self.0.command(&[&["-m", "peer", "rendezvous", uri, "--seed", &seed], more].concat())
     }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.python);
-        command.args(arguments).current_dir(&self.home).env("PYTHONDONTWRITEBYTECODE", "1");
-        command
-    }
-}
-
-/// Launcher of `waypost speak` and of whole nodes.
-#[derive(Debug, Clone)]
-pub struct Speak {
-    program: PathBuf,
-}
-
-impl Speak {
-    /// Builds the program, unless `WAYPOST_PROGRAM` names one.
-    ///
-    /// # Errors
-    /// If it cannot be built.
-    pub fn prepare() -> Result<Self> {
-        if let Some(program) = env::var_os("WAYPOST_PROGRAM") {
-            return Ok(Self { program: program.into() });
-        }
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let build = ["build", "--quiet", "--package", "waypost", "--message-format", "json"];
-        let output = python::run(Command::new(cargo).args(build).current_dir(crate::folder()?))?;
-        let messages = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut programs = messages.filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)));
-        Ok(Self { program: programs.next_back().context("cargo names no program")? })
-    }
-
-    /// `listen` on a free port of loopback.
-    #[must_use]
-    pub fn listen(&self, seed: u8) -> Command {
-        self.command("sremp", &["listen", "127.0.0.1:0", "--seed", &seed_text(seed)])
-    }
-
-    /// `dial` to where the event `ready` of a listener says.
-    ///
-    /// # Errors
-    /// If `ready` lacks `bound`, `identity_key` or `noise_key`.
-    pub fn dial(&self, seed: u8, ready: &Event) -> Result<Command> {
-        let [bound, key, noise] = ["bound", "identity_key", "noise_key"].map(|field| ready.text(field));
-        Ok(self.command("sremp", &["dial", bound?, "--key", key?, "--noise", noise?, "--seed", &seed_text(seed)]))
-    }
-
-    /// A relay on a free port of loopback, with these settings.
-    #[must_use]
-    pub fn relay(&self, settings: &[&str]) -> Command {
-        // The machine's disk may be as full as it likes.
-        let mut command = self.command("sremp-relay", &["listen", "127.0.0.1:0", "--set", "disk_percent=100"]);
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
-        command
-    }
-
-    /// A rendezvous server on a free port of loopback.
-    #[must_use]
-    pub fn rendezvous(&self) -> Command {
-        self.command("sremp-rendezvous", &["listen", "127.0.0.1:0"])
-    }
-
-    /// A bare client of the rendezvous server at an address.
-    #[must_use]
-    pub fn rendezvous_client(&self, seed: u8, uri: &str) -> Command {
-        self.command("sremp-rendezvous", &["dial", uri, "--seed", &seed_text(seed), "--discoverable"])
-    }
-
-    /// A bare framelink with these arguments.
-    #[must_use]
-    pub fn framelink(&self, arguments: &[&str]) -> Command {
-        self.command("framelink", arguments)
-    }
-
-    /// A command of the node whose data folder is `home`.
-    #[must_use]
-    pub fn node(&self, home: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg("--home").arg(home).arg("--json").args(arguments).env_remove("WAYPOST_LOG");
-        command
-    }
-
-    fn command(&self, protocol: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(["speak", protocol]).args(arguments);
-        command
-    }
-}
-
-fn seed_text(seed: u8) -> String {
-    format!("{seed:02x}").repeat(32)
 }
 
 /// Two connected peers.

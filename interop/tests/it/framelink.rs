@@ -6,16 +6,17 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use waypost_interop::framelink::{Pair, PythonPeer, Setup, patterns};
-use waypost_interop::sremp::Speak;
+use waypost_interop::framelink::{Pair, Setup, patterns};
+use waypost_interop::python::PythonProgram;
+use waypost_interop::speak::Speak;
 
 /// The ends of AES blocks, of frames, and much.
 const SIZES: [usize; 9] = [0, 1, 15, 16, 17, 65535, 65536, 65537, 5_000_000];
 const ALIGNMENTS: [&str; 2] = ["block", "stream"];
 const BOTH_ROLES: [bool; 2] = [true, false];
 
-pub(crate) fn python() -> Result<PythonPeer> {
-    PythonPeer::prepare(Path::new(env!("CARGO_TARGET_TMPDIR")))
+pub(crate) fn python() -> Result<PythonProgram> {
+    PythonProgram::prepare("framelink", Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 
 /// Our side, whose program is looked for once.

@@ -12,7 +12,7 @@ use waypost_interop::{Peer, Transcript};
 const LOW: u8 = 1;
 const HIGH: u8 = 2;
 
-fn python() -> Result<PythonPeer> {
+pub(crate) fn python() -> Result<PythonPeer> {
     PythonPeer::prepare(Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 

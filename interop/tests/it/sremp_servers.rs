@@ -1,15 +1,12 @@
 //! Our relay and our rendezvous server against the independent peer, and a node that talks with it by them.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use waypost_interop::sremp::{PythonPeer, Speak};
-use waypost_interop::{Event, Peer, Transcript, python};
+use waypost_interop::python::run;
+use waypost_interop::speak::Speak;
+use waypost_interop::{Event, Peer, Transcript};
 
-fn python_peer() -> Result<PythonPeer> {
-    PythonPeer::prepare(Path::new(env!("CARGO_TARGET_TMPDIR")))
-}
+use crate::sremp::python;
 
 /// A relay of ours, its `ready`, and two Python clients of it with their identity keys.
 struct AtRelay {
@@ -24,7 +21,7 @@ struct AtRelay {
 
 impl AtRelay {
     fn start(settings: &[&str]) -> Result<Self> {
-        let (python, transcript) = (python_peer()?, Transcript::new());
+        let (python, transcript) = (python()?, Transcript::new());
         let mut relay = Peer::spawn("relay", Speak::prepare()?.relay(settings), &transcript)?;
         let ready = relay.expect("ready")?;
         let mut alice = Peer::spawn("alice", python.relay(1, &ready)?, &transcript)?;
@@ -131,7 +128,7 @@ fn our_relay_refuses_python_before_it_registers_and_by_its_list() -> Result<()> 
     let error = at.bob.expect("error")?;
     ensure!(error.field("code") == "auth" && error.field("fatal") == true, "{error}\n{}", at.transcript);
     let wrong = at.ready.with("identity_key", json!("11".repeat(32)));
-    let mut carol = Peer::spawn("carol", python_peer()?.relay(3, &wrong)?, &at.transcript)?;
+    let mut carol = Peer::spawn("carol", python()?.relay(3, &wrong)?, &at.transcript)?;
     ensure!(carol.expect("error")?.field("code") == "auth", "{}", at.transcript);
     Ok(())
 }
@@ -139,12 +136,12 @@ fn our_relay_refuses_python_before_it_registers_and_by_its_list() -> Result<()> 
 /// SR-6d, SR-6e, SR-8.2g: a node is off while an independent peer writes its first letter; both sides only ever meet the relay.
 #[test]
 fn a_node_that_was_away_reads_a_first_letter_of_python_and_answers_by_the_relay() -> Result<()> {
-    let (python, ours, transcript) = (python_peer()?, Speak::prepare()?, Transcript::new());
+    let (python, ours, transcript) = (python()?, Speak::prepare()?, Transcript::new());
     let mut relay = Peer::spawn("relay", ours.relay(&[]), &transcript)?;
     let ready = relay.expect("ready")?;
     let folder = tempfile::tempdir()?;
     let home = folder.path().join("home");
-    let run = |arguments: &[&str]| python::run(&mut ours.node(&home, arguments));
+    let run = |arguments: &[&str]| run(&mut ours.node(&home, arguments));
     let made: Value = serde_json::from_str(&run(&["init", "--name", "Nora", "--no-passphrase"])?)?;
     let node_key = made.get("contact").and_then(Value::as_str).context("no id")?;
     run(&["config", "set", "sremp.listen", "[]"])?;
@@ -188,7 +185,7 @@ fn a_node_that_was_away_reads_a_first_letter_of_python_and_answers_by_the_relay(
 /// SR-7.1a to SR-7.2d: each side checks the other's signatures.
 #[test]
 fn python_registers_looks_up_and_lists_at_our_rendezvous_server() -> Result<()> {
-    let (python, ours, transcript) = (python_peer()?, Speak::prepare()?, Transcript::new());
+    let (python, ours, transcript) = (python()?, Speak::prepare()?, Transcript::new());
     let mut server = Peer::spawn("server", ours.rendezvous(), &transcript)?;
     let ready = server.expect("ready")?;
     let uri = ready.text("address")?;
@@ -258,7 +255,7 @@ fn python_registers_looks_up_and_lists_at_our_rendezvous_server() -> Result<()> 
 /// SR-4.2a.
 #[test]
 fn our_rendezvous_server_refuses_other_tls_and_python_another_key() -> Result<()> {
-    let (python, transcript) = (python_peer()?, Transcript::new());
+    let (python, transcript) = (python()?, Transcript::new());
     let mut server = Peer::spawn("server", Speak::prepare()?.rendezvous(), &transcript)?;
     let ready = server.expect("ready")?;
     let uri = ready.text("address")?;

@@ -2,19 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use waypost_interop::sremp::{Pair, PythonPeer, Speak, say};
+use waypost_interop::speak::Speak;
+use waypost_interop::sremp::{Pair, say};
 use waypost_interop::{Event, Peer, Transcript};
+
+use crate::sremp::python;
 
 /// Seeds of ours; which of two identity keys is lower shows when they meet.
 const SEEDS: [u8; 6] = [1, 2, 3, 4, 5, 6];
-
-fn python() -> Result<PythonPeer> {
-    PythonPeer::prepare(Path::new(env!("CARGO_TARGET_TMPDIR")))
-}
 
 /// One pair of each order of identity keys.
 fn both_orders(connect: impl Fn(u8) -> Result<Pair>) -> Result<[Pair; 2]> {
