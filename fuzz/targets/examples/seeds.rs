@@ -242,10 +242,10 @@ fn framelinks() {
         keep("framelink_header", case.id(), &[bytes.unwrap(), vec![0, 0, 0, 9]].concat());
     }
     for (name, length) in [("none", 0), ("one", 64), ("few", 200), ("many", 1111)] {
-        let bytes: Vec<u8> = (0..97 + length).map(|number| (number * 7 % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..98 + length).map(|number| (number * 7 % 251) as u8).collect();
         keep("framelink_kernel", name, &bytes);
     }
-    let counter_ends = [&[1; 32][..], &[0xff; 16], &[0; 16], &[9; 32], &[3], &[5; 300]].concat();
+    let counter_ends = [&[1; 32][..], &[0xff; 16], &[0; 16], &[9; 32], &[3, 1], &[5; 300]].concat();
     keep("framelink_kernel", "counter-wraps", &counter_ends);
     for (number, mode) in [Mode::Psk, Mode::Hybrid].into_iter().enumerate() {
         for (align, choice) in [(Align::Block, 0), (Align::Stream, 2)] {

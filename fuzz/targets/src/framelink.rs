@@ -119,12 +119,12 @@ pub fn framelink_kernel(data: &[u8]) {
     let Some((first_counter, rest)) = rest.split_first_chunk::<16>() else { return };
     let Some((position, rest)) = rest.split_first_chunk::<16>() else { return };
     let Some((words, rest)) = rest.split_first_chunk::<32>() else { return };
-    let Some((shift, bytes)) = rest.split_first() else { return };
+    let Some(([shift, ahead], bytes)) = rest.split_first_chunk() else { return };
     let mut state = [0; 8];
     for (word, bytes) in state.iter_mut().zip(words.as_chunks::<4>().0) {
         *word = u32::from_be_bytes(*bytes);
     }
     let bytes = bytes.get(..LARGEST.min(bytes.len())).unwrap_or_default();
-    let (position, shift) = (u128::from_be_bytes(*position), usize::from(*shift) % BLOCK);
-    KernelInput { key: *key, first_counter: *first_counter, position, state, bytes, shift }.check();
+    let (position, shift, ahead) = (u128::from_be_bytes(*position), usize::from(*shift) % BLOCK, usize::from(*ahead));
+    KernelInput { key: *key, first_counter: *first_counter, position, state, bytes, shift, ahead }.check();
 }
