@@ -20,7 +20,7 @@ impl PythonProgram {
     /// Prepares its environment under `target`, a folder that outlives a test run.
     ///
     /// # Errors
-    /// As [`environment`].
+    /// If there is no Python 3.11 with `venv`, or if pip cannot install what the peer requires.
     pub fn prepare(protocol: &str, target: &Path) -> Result<Self> {
         let home = crate::folder()?.join(protocol);
         let folder = target.join(format!("interop-venv-{protocol}"));
