@@ -3,6 +3,7 @@
 //! - [`vectors`] reads the files of test vectors, strictly;
 //! - [`SimRng`] and [`FixedRng`] are randomness that repeats;
 //! - [`mailbox`] is an engine of mailboxes in memory, the model of the others;
+//! - [`mosquitto`] is a broker of MQTT for one test;
 //! - [`people`] are Alice, Bob and the others;
 //! - [`sim`] is a world of nodes with a virtual clock and a bad network;
 //! - [`storm`] runs a test over many seeds and says which one failed.
@@ -69,6 +70,7 @@
 )]
 
 pub mod mailbox;
+pub mod mosquitto;
 pub mod people;
 mod rng;
 pub mod sim;

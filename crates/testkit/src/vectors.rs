@@ -51,6 +51,15 @@ pub fn assert_all_files_have_runners(protocol: &str, runners: &[&str]) {
     );
 }
 
+/// A file as it is, for those to whom the order of members means something.
+///
+/// # Panics
+/// If it cannot be read.
+pub fn raw(protocol: &str, file: &str) -> Vec<u8> {
+    let path = folder(protocol).join(file);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// Where the vectors of one protocol lie.
 pub fn folder(protocol: &str) -> PathBuf {
     // As the test runner says now: a test may have been built in another checkout.

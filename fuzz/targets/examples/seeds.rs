@@ -24,6 +24,7 @@ use waypost_fuzz_targets::{
     keyring::{PASSPHRASE, PURPOSE},
     node, peer,
     people::{self, Person},
+    proofpeer,
     ratchet::conversation,
     relay, relay_client, rendezvous, rendezvous_client,
     sremp::SIGNER,
@@ -69,6 +70,7 @@ fn main() {
     }
     framelinks();
     framelink_conversations();
+    proofpeers();
     servers();
     server_uris();
     cards();
@@ -83,6 +85,37 @@ fn main() {
     }
     for (id, blob) in conversation().unwrap().1 {
         keep("ratchet_blob", &format!("message-{id}"), &[&id.to_be_bytes()[..], &blob].concat());
+    }
+}
+
+/// Envelopes and tokens of the vectors, those of another time too, and conversations with a peer.
+fn proofpeers() {
+    for case in vectors::load("proofpeer", "envelopes.json") {
+        let mut texts = 0;
+        each_text(case.root().value(), &mut |text| {
+            if text.starts_with('{') {
+                texts += 1;
+                keep("proofpeer_envelope", &format!("{}-{texts}", case.id()), text.as_bytes());
+            }
+        });
+    }
+    let identity = waypost_proofpeer::Identity::generate_ed25519(&mut ChaCha20Rng::from_seed([6; 32])).unwrap();
+    for (name, claim) in [("literal", None), ("bound", Some(r#"{"t":"/1/c/1","n":"AAAAAAAAAAAAAAAAAAAAAA"}"#))] {
+        let mut rng = ChaCha20Rng::from_seed([7; 32]);
+        let token = identity.sign(&mut rng, proofpeer::NOW, r#"{"type":"heartbeat"}"#, claim, false).unwrap();
+        keep("proofpeer_token", name, token.as_bytes());
+        let envelope = format!(r#"{{"v":1,"t":{},"r":false,"jwt":"{token}"}}"#, proofpeer::NOW);
+        keep("proofpeer_envelope", name, envelope.as_bytes());
+    }
+    for case in vectors::load("proofpeer", "jwt.json") {
+        each_text(case.root().value(), &mut |text| {
+            if text.matches('.').count() == 2 && text.len() > 100 {
+                keep("proofpeer_token", case.id(), text.as_bytes());
+            }
+        });
+    }
+    for (number, seed) in proofpeer::seeds().iter().enumerate() {
+        keep("proofpeer_peer", &number.to_string(), seed);
     }
 }
 

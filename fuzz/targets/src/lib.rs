@@ -15,6 +15,7 @@ pub mod keyring;
 pub mod node;
 pub mod peer;
 pub mod people;
+pub mod proofpeer;
 pub mod ratchet;
 pub mod relay;
 pub mod relay_client;
@@ -30,6 +31,7 @@ pub use framelink::{framelink_header, framelink_kernel, framelink_link, framelin
 pub use keyring::{keyring, sealed_file};
 pub use node::{call, card, server_uri};
 pub use peer::{connection, listener};
+pub use proofpeer::{proofpeer_envelope, proofpeer_peer, proofpeer_token};
 pub use ratchet::{padding, ratchet_blob};
 pub use relay::relay;
 pub use relay_client::relay_client;
@@ -67,6 +69,9 @@ pub const TARGETS: &[Target] = &[
     ("message", message),
     ("padding", padding),
     ("prekeys", prekeys),
+    ("proofpeer_envelope", proofpeer_envelope),
+    ("proofpeer_peer", proofpeer_peer),
+    ("proofpeer_token", proofpeer_token),
     ("ratchet_blob", ratchet_blob),
     ("relay", relay),
     ("relay_client", relay_client),
