@@ -28,6 +28,8 @@ type Need = (&'static str, &'static str);
 const BUILD: [Need; 4] = [("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("perl", "perl")];
 /// For tests between networks of their own.
 const NETWORKS: [Need; 1] = [("ip", "iproute2")];
+/// The broker that peers of ProofPeer meet by in tests.
+const BROKERS: [Need; 1] = [("mosquitto", "mosquitto")];
 /// Servers that the relay is measured beside.
 const SERVERS: [Need; 2] = [("mosquitto", "mosquitto"), ("prosody", "prosody")];
 /// Tunnels that a framelink is measured beside.
@@ -65,6 +67,11 @@ pub(crate) fn build_needs() -> Result<()> {
 /// What makes and removes network namespaces.
 pub(crate) fn networks() -> Result<()> {
     debian(&NETWORKS)
+}
+
+/// What some tests talk by.
+pub(crate) fn brokers() -> Result<()> {
+    debian(&BROKERS)
 }
 
 /// What the independent peers in `interop/` are started with; their tests install the rest themselves.

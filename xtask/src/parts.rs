@@ -133,6 +133,7 @@ fn nextest(workspace: &Workspace) -> Result<Outcome> {
     install::build_needs()?;
     install::peers(workspace)?;
     install::networks()?;
+    install::brokers()?;
     install::NEXTEST.ensure(workspace)?;
     // The runner keeps its files below the root, wherever cargo builds.
     let junit = workspace.root.join("target/nextest/default/junit.xml");

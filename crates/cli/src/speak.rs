@@ -7,6 +7,7 @@ mod fields;
 mod framelink;
 mod keys;
 mod lines;
+mod proofpeer;
 mod serving;
 mod sremp;
 mod sremp_relay;
@@ -27,6 +28,8 @@ pub(crate) enum Speak {
     /// Speak framelink with one peer or with all that connect
     #[command(subcommand)]
     Framelink(framelink::Side),
+    /// Be a peer of ProofPeer, by MQTT brokers
+    Proofpeer(Box<proofpeer::ProofPeerArgs>),
     /// Speak SREMP with one peer or with all that connect
     #[command(subcommand)]
     Sremp(sremp::Role),
@@ -42,6 +45,7 @@ pub(crate) enum Speak {
 pub(crate) async fn run(speak: Speak) -> Result<(), Failure> {
     let well = match speak {
         Speak::Framelink(side) => framelink::run(side).await,
+        Speak::Proofpeer(args) => proofpeer::run(*args).await,
         Speak::Sremp(role) => sremp::run(role).await,
         Speak::SrempRelay(role) => sremp_relay::run(role).await,
         Speak::SrempRendezvous(role) => sremp_rendezvous::run(role).await,

@@ -47,6 +47,24 @@ pub enum Error {
     /// A framelink cannot do what it is asked.
     #[error(transparent)]
     Framelink(#[from] waypost_framelink::Error),
+    /// A peer of ProofPeer cannot do what it is asked.
+    #[error(transparent)]
+    ProofPeer(#[from] waypost_proofpeer::Error),
+    /// A text names no broker.
+    #[error(transparent)]
+    BrokerUrl(#[from] crate::proofpeer::BadUrl),
+    /// What is to be broadcast is no JSON.
+    #[error("this is not JSON: {0}")]
+    NotJson(String),
+    /// The application takes no events, and too many wait.
+    #[error("too many events wait to be taken")]
+    Busy,
+    /// The peer has ended.
+    #[error("it has ended")]
+    Stopped,
+    /// There is no TLS to be had.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
     /// A file with a key or a block cannot be used.
     #[error("{}: {reason}", file.display())]
     KeyFile {
@@ -72,6 +90,9 @@ pub enum KeyFault {
     /// It says something that cannot be.
     #[error("{0}")]
     Content(Fault),
+    /// There is no private key in it that we know.
+    #[error("there is no private key in it")]
+    NoKey,
     /// The system does not let us.
     #[error("{0}")]
     File(#[from] io::Error),
@@ -98,8 +119,15 @@ impl HasKind for Error {
                 _ => ErrorKind::Unreachable,
             },
             Self::Framelink(error) => error.kind(),
-            Self::KeyFile { reason: KeyFault::Content(_), .. } => ErrorKind::BadInput,
-            Self::KeyFile { .. } | Self::Proxy { .. } | Self::Certificate { .. } => ErrorKind::Environment,
+            Self::ProofPeer(error) => error.kind(),
+            Self::KeyFile { reason: KeyFault::Content(_) | KeyFault::NoKey, .. }
+            | Self::BrokerUrl(_)
+            | Self::NotJson(_) => ErrorKind::BadInput,
+            Self::Busy => ErrorKind::Limit,
+            Self::Stopped => ErrorKind::Unreachable,
+            Self::Tls(_) | Self::KeyFile { .. } | Self::Proxy { .. } | Self::Certificate { .. } => {
+                ErrorKind::Environment
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ mod machine;
 mod transport;
 
 pub use driver::{DriverCommand, DriverConfig, DriverEvent, FIRST_LINK, FramelinkDriver, KeyOwner};
-pub use files::{Perms, enter_block, read_block, read_psk, read_psk_with, take_block, write_block, write_psk};
+pub use files::{enter_block, read_block, read_psk, read_psk_with, take_block, write_block, write_psk};
 pub use handle::{Frame, Link, Message, Opened};
 pub use listener::{Accepted, Arrival, Counts, Keys, ListenLimits, Listener, ListenerOptions};
 pub use transport::{Pipes, Transport};

@@ -25,5 +25,6 @@ mod people;
 mod servers;
 mod speak;
 mod speak_framelink;
+mod speak_proofpeer;
 mod speak_servers;
 mod storm_relay;

@@ -3,28 +3,15 @@
 
 use crate::Error;
 use crate::error::KeyFault;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use crate::secret_file::{self, Perms};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use waypost_framelink::{BLOCK_LEN, Block, Fault, Psk, Role};
-use zeroize::Zeroizing;
 
 /// Longest key file that is read: the line is 80 characters, blanks around it do not matter.
 const PSK_FILE_MAX: u64 = 4096;
-/// Access of the group and of others.
-const NOT_THE_OWNERS: u32 = 0o077;
-
-/// Whether a file may be read though others can read it too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Perms {
-    /// It may not.
-    #[default]
-    OwnersOnly,
-    /// The user wants it so.
-    Any,
-}
-
 /// Reads a key file that nobody else can read.
 ///
 /// # Errors
@@ -39,7 +26,7 @@ pub fn read_psk(file: &Path) -> Result<Psk, Error> {
 /// [`Error::KeyFile`].
 pub fn read_psk_with(file: &Path, perms: Perms) -> Result<Psk, Error> {
     let read = || {
-        let bytes = read_secret(file, perms, PSK_FILE_MAX)?;
+        let bytes = secret_file::read(file, perms, PSK_FILE_MAX)?;
         let text = std::str::from_utf8(&bytes).map_err(|_| KeyFault::Content(Fault::PskFormat))?;
         Psk::from_line(text).map_err(KeyFault::Content)
     };
@@ -52,7 +39,7 @@ pub fn read_psk_with(file: &Path, perms: Perms) -> Result<Psk, Error> {
 /// [`Error::KeyFile`].
 pub fn write_psk(file: &Path, psk: &Psk) -> Result<(), Error> {
     let line = psk.to_line();
-    write_secret(file, &[line.as_bytes(), b"\n"])
+    secret_file::write(file, &[line.as_bytes(), b"\n"])
 }
 
 /// Writes a new block file, for its owner alone. Never over another file.
@@ -60,7 +47,7 @@ pub fn write_psk(file: &Path, psk: &Psk) -> Result<(), Error> {
 /// # Errors
 /// [`Error::KeyFile`].
 pub fn write_block(file: &Path, block: &Block) -> Result<(), Error> {
-    write_secret(file, &[block.as_bytes()])
+    secret_file::write(file, &[block.as_bytes()])
 }
 
 /// Reads a block file.
@@ -69,7 +56,7 @@ pub fn write_block(file: &Path, block: &Block) -> Result<(), Error> {
 /// [`Error::KeyFile`].
 pub fn read_block(file: &Path, perms: Perms) -> Result<Block, Error> {
     let read = || {
-        let bytes = read_secret(file, perms, BLOCK_LEN as u64 + 1)?;
+        let bytes = secret_file::read(file, perms, BLOCK_LEN as u64 + 1)?;
         Block::from_file(&bytes).map_err(KeyFault::Content)
     };
     read().map_err(|reason| Error::KeyFile { file: file.to_owned(), reason })
@@ -108,27 +95,4 @@ fn enter(block: &Block, role: Role, state: &Path) -> Result<(), KeyFault> {
         File::open(folder)?.sync_all()?;
     }
     Ok(())
-}
-
-fn read_secret(file: &Path, perms: Perms, most: u64) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
-    let opened = File::open(file)?;
-    if perms == Perms::OwnersOnly && opened.metadata()?.mode() & NOT_THE_OWNERS != 0 {
-        return Err(KeyFault::Content(Fault::Perms));
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or_default()));
-    opened.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn write_secret(file: &Path, parts: &[&[u8]]) -> Result<(), Error> {
-    let write = || -> io::Result<()> {
-        let mut opened = OpenOptions::new().create_new(true).write(true).mode(0o600).open(file)?;
-        let written = parts.iter().try_for_each(|part| opened.write_all(part)).and_then(|()| opened.sync_all());
-        if written.is_err() {
-            // Half a key is of no use, and would be in the way.
-            let _ = fs::remove_file(file);
-        }
-        written
-    };
-    write().map_err(|error| Error::KeyFile { file: file.to_owned(), reason: error.into() })
 }

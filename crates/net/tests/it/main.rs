@@ -18,6 +18,7 @@ mod handshake;
 mod idle;
 mod memory;
 mod node;
+mod proofpeer;
 mod raw;
 mod rendezvous;
 mod servers;

@@ -6,7 +6,8 @@ use crate::failure::{Exit, Failure, LinkExit};
 use std::path::PathBuf;
 use std::time::Duration;
 use waypost_framelink::{Framing, Limits, MacInit, Mode, Psk, Role, Settings, Timing};
-use waypost_net::framelink::{Perms, read_psk_with};
+use waypost_net::Perms;
+use waypost_net::framelink::read_psk_with;
 
 /// Keys that a listener tries at most. Profile, Tool.
 const MOST_KEYS: usize = 64;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use waypost_framelink::{Align, Block, Duplex, Limits, MacInit, Mode, Pad, Psk, Role, Settings};
-use waypost_net::framelink::{self, Link, Perms};
+use waypost_net::Perms;
+use waypost_net::framelink::{self, Link};
 use zeroize::Zeroizing;
 
 /// A peer is given up after so many keepalive periods. Profile, Timers: 60 s and 150 s.

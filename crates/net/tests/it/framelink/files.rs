@@ -4,8 +4,8 @@ use super::psk;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use waypost_framelink::{Block, Fault, Role};
-use waypost_net::framelink::{self, Perms};
 use waypost_net::{Error, KeyFault};
+use waypost_net::{Perms, framelink};
 
 fn fault<T>(result: Result<T, Error>) -> Option<Fault> {
     match result {
