@@ -11,6 +11,7 @@
 
 mod event;
 pub mod framelink;
+pub mod node;
 mod peer;
 pub mod python;
 pub mod speak;

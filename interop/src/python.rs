@@ -17,14 +17,14 @@ pub struct PythonProgram {
 }
 
 impl PythonProgram {
-    /// Prepares its environment under `target`, a folder that outlives a test run.
+    /// Prepares the peer in `interop/FOLDER`, and its environment under `target`, a folder that outlives a test run.
     ///
     /// # Errors
     /// If there is no Python 3.11 with `venv`, or if pip cannot install what the peer requires.
-    pub fn prepare(protocol: &str, target: &Path) -> Result<Self> {
-        let home = crate::folder()?.join(protocol);
-        let folder = target.join(format!("interop-venv-{protocol}"));
-        Ok(Self { python: environment(&folder, &home.join("requirements.txt"))?, home })
+    pub fn prepare(folder: &str, target: &Path) -> Result<Self> {
+        let home = crate::folder()?.join(folder);
+        let venv = target.join(format!("interop-venv-{}", folder.replace('/', "-")));
+        Ok(Self { python: environment(&venv, &home.join("requirements.txt"))?, home })
     }
 
     /// Runs the vectors on it: those of `WAYPOST_VECTORS`, or the public ones.

@@ -76,6 +76,12 @@ impl Speak {
         self.command("framelink", arguments)
     }
 
+    /// A peer of ProofPeer with these arguments.
+    #[must_use]
+    pub fn proofpeer(&self, arguments: &[&str]) -> Command {
+        self.command("proofpeer", arguments)
+    }
+
     /// A command of the node whose data folder is `home`.
     #[must_use]
     pub fn node(&self, home: &Path, arguments: &[&str]) -> Command {
