@@ -64,29 +64,25 @@ fn letters(relay: RelayAt, sender: &Person, recipient: ContactId, load: Load) ->
     (0..load.each() as u64).map(letter).collect()
 }
 
-async fn store(mut link: RelayLink, letters: Vec<StoreMessage>, tally: &Tally) -> Result<()> {
-    let (mut letters, mut outstanding, mut messages) = (letters.into_iter(), 0, Vec::new());
-    loop {
-        while outstanding < WINDOW
-            && let Some(letter) = letters.next()
-        {
-            link.send(letter.into())?;
-            outstanding += 1;
-        }
-        if outstanding == 0 {
-            return Ok(());
-        }
-        link.flush().await?;
-        link.read(&mut messages).await?;
-        for message in messages.drain(..) {
-            is_stored(&message)?;
-            outstanding -= 1;
-            tally.add(1);
-        }
-    }
+async fn store(link: RelayLink, letters: Vec<StoreMessage>, tally: &Tally) -> Result<()> {
+    keep_window(link, letters, tally, |message| is_stored(&message).map(|()| true)).await
 }
 
-async fn send(mut link: RelayLink, letters: Vec<StoreMessage>, tally: &Tally) -> Result<()> {
+async fn send(link: RelayLink, letters: Vec<StoreMessage>, tally: &Tally) -> Result<()> {
+    let is_confirmed = |message| match message {
+        Message::DeliveryConfirmation(_) => Ok(true),
+        other => is_stored(&other).map(|()| false),
+    };
+    keep_window(link, letters, tally, is_confirmed).await
+}
+
+/// Keeps as many letters under way as the profile allows, until `is_done` was true for each.
+async fn keep_window(
+    mut link: RelayLink,
+    letters: Vec<StoreMessage>,
+    tally: &Tally,
+    is_done: impl Fn(Message) -> Result<bool>,
+) -> Result<()> {
     let (mut letters, mut outstanding, mut messages) = (letters.into_iter(), 0usize, Vec::new());
     loop {
         while outstanding < WINDOW
@@ -101,12 +97,9 @@ async fn send(mut link: RelayLink, letters: Vec<StoreMessage>, tally: &Tally) ->
         link.flush().await?;
         link.read(&mut messages).await?;
         for message in messages.drain(..) {
-            match message {
-                Message::DeliveryConfirmation(_) => {
-                    outstanding = outstanding.saturating_sub(1);
-                    tally.add(1);
-                }
-                other => is_stored(&other)?,
+            if is_done(message)? {
+                outstanding = outstanding.saturating_sub(1);
+                tally.add(1);
             }
         }
     }

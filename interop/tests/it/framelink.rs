@@ -10,6 +10,8 @@ use waypost_interop::framelink::{Pair, Setup, patterns};
 use waypost_interop::python::PythonProgram;
 use waypost_interop::speak::Speak;
 
+use crate::vectors_copy;
+
 /// The ends of AES blocks, of frames, and much.
 const SIZES: [usize; 9] = [0, 1, 15, 16, 17, 65535, 65536, 65537, 5_000_000];
 const ALIGNMENTS: [&str; 2] = ["block", "stream"];
@@ -47,14 +49,7 @@ fn the_python_peer_agrees_with_every_vector() -> Result<()> {
 
 #[test]
 fn the_python_peer_notices_a_changed_and_a_missing_vector() -> Result<()> {
-    let public = waypost_interop::folder()?.join("../vectors/framelink");
-    let folder = tempfile::tempdir()?;
-    let copy = folder.path().join("framelink");
-    fs::create_dir(&copy)?;
-    for file in fs::read_dir(&public)? {
-        let file = file?;
-        fs::copy(file.path(), copy.join(file.file_name()))?;
-    }
+    let (folder, copy) = vectors_copy("framelink")?;
     let check = || Ok::<_, anyhow::Error>(python()?.check_vectors().env("WAYPOST_VECTORS", folder.path()).output()?);
     ensure!(check()?.status.success(), "an unchanged copy must pass");
     let path = copy.join("rekey.json");

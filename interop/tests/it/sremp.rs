@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use waypost_interop::sremp::{Pair, PythonPeer, say};
 use waypost_interop::{Peer, Transcript};
 
+use crate::vectors_copy;
+
 /// The seed with the lower identity key, and one with a higher.
 const LOW: u8 = 1;
 const HIGH: u8 = 2;
@@ -32,14 +34,7 @@ mod vectors {
 
     #[test]
     fn the_python_peer_notices_a_changed_and_a_missing_vector() -> Result<()> {
-        let public = waypost_interop::folder()?.join("../vectors/sremp");
-        let folder = tempfile::tempdir()?;
-        let copy = folder.path().join("sremp");
-        fs::create_dir(&copy)?;
-        for file in fs::read_dir(&public)? {
-            let file = file?;
-            fs::copy(file.path(), copy.join(file.file_name()))?;
-        }
+        let (folder, copy) = vectors_copy("sremp")?;
         let check =
             || Ok::<_, anyhow::Error>(python()?.check_vectors().env("WAYPOST_VECTORS", folder.path()).output()?);
         ensure!(check()?.status.success(), "an unchanged copy must pass");
